@@ -1,0 +1,41 @@
+"""The one place where httpx2's errors and answers become ServiceError, RateLimited and AccessDenied."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from workflows.errors import RateLimited, ServiceUnavailable
+
+if TYPE_CHECKING:
+    import httpx2
+
+USER_AGENT = "atelier-mcp (+https://pypi.org/project/atelier-mcp)"
+
+
+@contextmanager
+def service_errors(service: str) -> Generator[None]:
+    """Transport errors become ServiceUnavailable. `service` is named in the text, such as a host."""
+    import httpx2
+
+    try:
+        yield
+    except httpx2.TimeoutException as error:
+        raise ServiceUnavailable(f"{service} did not answer in time. Try again later.") from error
+    except (httpx2.HTTPError, httpx2.StreamError) as error:
+        raise ServiceUnavailable(f"{service} could not be reached: {error or type(error).__name__}.") from error
+
+
+def check_answer(response: httpx2.Response, service: str) -> None:
+    """Raise RateLimited for 429 and ServiceUnavailable for 5xx; other answers are the caller's to read."""
+    if response.status_code == 429:
+        wait = _seconds(response.headers.get("retry-after"))
+        when = f"in {wait:g} s" if wait is not None else "later"
+        raise RateLimited(f"{service} wants fewer requests. Try again {when}.", retry_after=wait)
+    if response.status_code >= 500:
+        raise ServiceUnavailable(f"{service} answered {response.status_code}. Try again later.")
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None

@@ -1,0 +1,85 @@
+"""LedgerItems: the Items port on the ledger's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from clients._ledger import search
+from clients._ledger.database import Database
+from clients._ledger.reading import parsed, readable
+from clients._ledger.tables import item_details, items
+from workflows.types import Item, ItemQuery, Page
+
+MOST_CHILDREN = 200
+
+
+class LedgerItems:
+    """The gallery's rows. Rows that today's types cannot read are left out of lists, with a logged warning."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, name: str) -> Item | None:
+        """By id, by key, or by file name: the newest of that name. StorageError for a row that cannot be read."""
+        body = sa.select(items.c.id, item_details.c.body).join(item_details, item_details.c.seq == items.c.seq)
+        async with self._database.read() as connection:
+            for column in (items.c.id, items.c.key, items.c.name):
+                query = body.where(column == name).order_by(items.c.seq.desc()).limit(1)
+                row = (await connection.execute(query)).first()
+                if row is not None:
+                    return parsed(Item, row.body, row.id)
+        return None
+
+    async def search(self, query: ItemQuery) -> Page:
+        """One page and its cursor, which stays right while items come and go; "newest" is the order of filing.
+
+        Every word of `query.query` must occur in prompt, negative prompt or model (the last one may be a beginning).
+        `total` is exact without text and filters; with them it is exact up to 1,000, which then means "or more".
+        Raises BadRecipe for a cursor that is not ours.
+        """
+        wanted = search.page(query)
+        if search.has_text(query) and search.full_text(query) is None:
+            return Page(items=(), total=0)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(sa.text(wanted.sql), wanted.values)).all()
+            total = await _total(connection, query, len(rows))
+        shown = rows[: query.limit]
+        more = len(rows) > query.limit
+        found = [readable(Item, row.body, row.id) for row in shown]
+        return Page(
+            items=tuple(item for item in found if item is not None),
+            cursor=search.cursor_after(query.sort, shown[-1].best, shown[-1].seq) if more else None,
+            total=total,
+        )
+
+    async def remove(self, item_id: str) -> bool:
+        """Drop the row and what the search index knows of it; False when there was none."""
+        async with self._database.write() as connection:
+            gone = await connection.execute(sa.delete(items).where(items.c.id == item_id))
+            return gone.rowcount > 0
+
+    async def children(self, item_id: str) -> Sequence[Item]:
+        """What was made from this item, newest first, at most 200."""
+        query = (
+            sa.select(items.c.id, item_details.c.body)
+            .join(item_details, item_details.c.seq == items.c.seq)
+            .where(items.c.parent_id == item_id)
+            .order_by(items.c.seq.desc())
+            .limit(MOST_CHILDREN)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        found = [readable(Item, row.body, row.id) for row in rows]
+        return [item for item in found if item is not None]
+
+
+async def _total(connection: AsyncConnection, query: ItemQuery, rows: int) -> int:
+    if query.cursor is None and rows <= query.limit:  # the first page holds them all
+        return rows
+    statement = search.total(query)
+    counted: Any = await connection.scalar(sa.text(statement.sql), statement.values)
+    return int(counted)

@@ -1,0 +1,250 @@
+"""DiffusersEngine: pictures drawn in this process, one at a time, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from clients.diffusers_engine.drawing import Stopped, Watch, draw
+from clients.diffusers_engine.loading import PACKAGES, PURPOSE, Loaded, first_line, load
+from clients.diffusers_engine.models import Shelf, size_refusal
+from clients.diffusers_engine.samplers import find_sampler
+from clients.diffusers_engine.worker import Worker
+from utils.torch_threads import threads_for
+from workflows.errors import (
+    BadRecipe,
+    EngineUnavailable,
+    ExtraMissing,
+    NotFound,
+    OutOfMemory,
+    RenderFailed,
+    StudioError,
+)
+from workflows.ports import Report
+from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep
+
+logger = logging.getLogger(__name__)
+
+TASKS = ("txt2img", "img2img")
+STOP_PATIENCE = 10.0
+"""Seconds that a cancelled render is waited for: a step of a large model on a CPU, not a whole download."""
+
+
+class DiffusersEngine:
+    """The Engine port on a diffusers pipeline.
+
+    `model`: a Hugging Face id, a diffusers folder or a .safetensors file; None draws with the demo model in `demo`.
+    The model stays in memory until `idle_unload` seconds after the last render (0: for good), `unload()` or the end of
+    the `async with` block. `offline`: never ask the Hub, use what the cache in `hub_cache` (None: the usual one) holds.
+    """
+
+    name = "diffusers"
+
+    def __init__(
+        self,
+        model: str | None,
+        demo: Path,
+        idle_unload: float = 600.0,
+        *,
+        hub_cache: Path | None = None,
+        offline: bool = False,
+    ) -> None:
+        self._shelf = Shelf(model, demo, hub_cache)
+        self._idle_unload = idle_unload
+        self._offline = offline
+        self._worker = Worker("diffusers")
+        self._loaded: Loaded | None = None
+        self._active = 0
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_idling()
+        if await self._worker.close(STOP_PATIENCE):
+            self._forget()
+
+    async def refusal(self, recipe: Recipe) -> str | None:
+        """Judged from names and small files alone: nothing is loaded or fetched for it."""
+        return await asyncio.to_thread(self._refusal, recipe)
+
+    async def profile(self, recipe: Recipe) -> FamilyProfile:
+        """Raises BadRecipe, NotFound. A repo that was never fetched is known by its name only."""
+
+        def look() -> FamilyProfile:
+            return self._shelf.family(self._shelf.find(recipe.model)).profile
+
+        return await asyncio.to_thread(look)
+
+    async def render(self, recipe: Recipe, inputs: Mapping[str, Media], report: Report) -> Sequence[Artifact]:
+        """Draw when those who came before have been served.
+
+        The same recipe gives the same pixels on the same machine. Cancelling stops at the next step; the error goes
+        on when the thread has really stopped, or after STOP_PATIENCE. Raises EngineError, ExtraMissing, BadRecipe.
+        """
+        loop = asyncio.get_running_loop()
+
+        def tell(step: RenderStep) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever listened
+                loop.call_soon_threadsafe(report, step)
+
+        if self._worker.closed:
+            raise EngineUnavailable("The engine was closed; it draws no more.")
+        watch = Watch(tell=tell)
+        self._stop_idling()
+        self._active += 1
+        try:
+            future = self._worker.submit(lambda: self._render(recipe, inputs.get("source"), watch))
+            return await _stoppable(future, watch)
+        finally:
+            self._active -= 1
+            self._start_idling()
+
+    async def models(self, kind: str = "all") -> Sequence[ModelInfo]:
+        """The configured model, the demo model, and the pipelines in the Hugging Face cache."""
+        if kind not in {"all", "checkpoint"}:
+            return []
+        return await asyncio.to_thread(self._shelf.available)
+
+    async def status(self) -> EngineStatus:
+        """Cheap: the device is known once a model was loaded."""
+        return await asyncio.to_thread(self._status)
+
+    async def unload(self) -> None:
+        """Free the model's memory, after the renders that are waiting."""
+        await asyncio.wrap_future(self._worker.submit(self._forget))
+
+    def _refusal(self, recipe: Recipe) -> str | None:
+        if _missing():
+            return str(ExtraMissing("local", PURPOSE))
+        if recipe.task not in TASKS:
+            return f"This engine does {' and '.join(TASKS)}, not {recipe.task}."
+        try:
+            source = self._shelf.find(recipe.model)
+            found = self._shelf.family(source)
+            if recipe.sampler:
+                find_sampler(recipe.sampler, found.profile.name)
+        except (BadRecipe, NotFound) as error:
+            return str(error)
+        return size_refusal(found, found.profile, recipe.width, recipe.height)
+
+    def _status(self) -> EngineStatus:
+        loaded = self._loaded
+        missing = _missing()
+        detail = f"draws with {loaded.source.name}" if loaded else f"{self._default_name()} loads with the first render"
+        return EngineStatus(
+            name=self.name,
+            available=not missing,
+            detail=str(ExtraMissing("local", PURPOSE)) if missing else detail,
+            device=loaded.device if loaded else None,
+            loaded=loaded.source.name if loaded else None,
+            waiting=self._worker.waiting,
+            memory=_memory(loaded) if loaded else {},
+        )
+
+    def _default_name(self) -> str:
+        try:
+            return self._shelf.find(None).name
+        except (BadRecipe, NotFound) as error:
+            return f"No model can be used: {error} It"
+
+    def _render(self, recipe: Recipe, source: Media | None, watch: Watch) -> list[Artifact]:
+        """On the worker thread: every failure leaves as one of our errors."""
+        try:
+            watch.check()
+            loaded = self._ready(recipe, watch)
+            with threads_for(loaded.parameters):
+                return draw(loaded, recipe, source, watch)
+        except (StudioError, Stopped):
+            raise
+        except Exception as error:
+            logger.exception("The render broke")
+            failure = as_engine_error(error)
+        if isinstance(failure, OutOfMemory):
+            self._forget()  # outside the except block, whose traceback holds the tensors
+        raise failure
+
+    def _ready(self, recipe: Recipe, watch: Watch) -> Loaded:
+        source = self._shelf.find(recipe.model)
+        if self._loaded is None or self._loaded.source != source:
+            self._forget()
+            watch.tell(RenderStep(step=0, steps=recipe.steps or 1, message=f"Loading {source.name}"))
+            self._loaded = load(source, self._shelf, offline=self._offline)
+            watch.check()
+        return self._loaded
+
+    def _forget(self) -> None:
+        held, self._loaded = self._loaded, None
+        if held is None:
+            return
+        device = held.device
+        del held
+        gc.collect()
+        if device == "cuda":
+            sys.modules["torch"].cuda.empty_cache()
+
+    def _start_idling(self) -> None:
+        self._stop_idling()
+        if self._idle_unload and not self._active:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(self._idle_unload, self._unload_if_idle)
+
+    def _unload_if_idle(self) -> None:
+        if not self._active:
+            with contextlib.suppress(RuntimeError):  # closed meanwhile
+                self._worker.submit(self._forget)
+
+    def _stop_idling(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+            self._idle = None
+
+
+async def _stoppable(future: Future[list[Artifact]], watch: Watch) -> list[Artifact]:
+    """Wait for the worker; when cancelled, tell it and see it stop before the cancellation goes on."""
+    waiter = asyncio.wrap_future(future)
+    waiter.add_done_callback(lambda done: done.cancelled() or done.exception())  # a late Stopped has no reader
+    try:
+        return await asyncio.shield(waiter)
+    except asyncio.CancelledError:
+        watch.stop.set()
+        if not future.cancel():  # it has begun
+            await asyncio.wait({waiter}, timeout=STOP_PATIENCE)
+        raise
+
+
+def _missing() -> bool:
+    return any(find_spec(package) is None for package in PACKAGES)
+
+
+def as_engine_error(error: Exception) -> StudioError:
+    """A foreign error as OutOfMemory or RenderFailed, with its first line."""
+    text = str(error)
+    short = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if short or any(sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")):
+        return OutOfMemory(f"Out of memory: {first_line(error)} Draw smaller, or use a smaller model.")
+    return RenderFailed(f"The render broke: {type(error).__name__}: {first_line(error)}")
+
+
+def _memory(loaded: Loaded) -> dict[str, float]:
+    """Gigabytes of the device that the model is on."""
+    import psutil
+
+    if loaded.device == "cuda":
+        free, total = sys.modules["torch"].cuda.mem_get_info()
+    else:
+        machine: Any = psutil.virtual_memory()
+        free, total = machine.available, machine.total
+    return {"total": round(total / 1e9, 2), "free": round(free / 1e9, 2), "used": loaded.gigabytes}

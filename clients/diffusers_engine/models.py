@@ -1,0 +1,222 @@
+"""Which model a recipe means, where it lies, and what its family needs. Reads small files only; loads no library.
+
+A caller may name the demo model, the configured model or a Hugging Face id. Paths are the owner's to give, in
+ATELIER_LOCAL_MODEL; files that can run code when opened (pickles) are refused whoever gives them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from workflows.errors import BadRecipe, NotFound
+from workflows.families import Family, family, family_of_header, family_of_pipeline
+from workflows.types import FamilyProfile, ModelInfo
+
+Kind = Literal["demo", "folder", "file", "repo"]
+AUTO = {None, "", "auto"}
+PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
+INDEX = "model_index.json"
+MAX_HEADER = 100_000_000
+"""Bytes; the longest header that the safetensors library reads."""
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model by the name that we show, and where it lies: a folder, a file, or a Hugging Face id."""
+
+    name: str
+    kind: Kind
+    where: str
+
+    @property
+    def path(self) -> Path:
+        return Path(self.where)
+
+
+class Shelf:
+    """The models that the engine may draw with."""
+
+    def __init__(self, configured: str | None, demo: Path, hub_cache: Path | None = None) -> None:
+        self._configured = configured
+        self._demo = demo
+        self._hub_cache = hub_cache
+
+    def find(self, model: str | None) -> Source:
+        """The model that a recipe's `model` means. Raises BadRecipe, NotFound; both say what to do."""
+        if model in AUTO:
+            model = self._configured or "demo"
+        assert model is not None
+        if model in {"demo", self._demo_facts().get("name")}:
+            return self._demo_source()
+        own = self._configured_source()
+        if own and model in {self._configured, own.name}:
+            return own
+        if _REPO.fullmatch(model) and Path(model).suffix.lower() not in PICKLES | {".safetensors"}:
+            return Source(model, "repo", model)
+        names = [info.name for info in self.available()]
+        raise BadRecipe(
+            "model", model, f"it is 'auto', {', '.join(map(repr, names))} or a Hugging Face id 'owner/name'"
+        )
+
+    def family(self, source: Source) -> Family:
+        """The model's family with its profile completed from its own files; 'unknown' for a repo not fetched yet."""
+        if source.kind == "demo":
+            return _demo_family(family("demo"), self._demo_facts())
+        if source.kind == "file":
+            return family_of_header(header_names(source.path))
+        folder = self.cached(source.where) if source.kind == "repo" else source.path
+        return family_of_folder(folder) if folder else _guessed_family(source.name)
+
+    def cached(self, repo: str) -> Path | None:
+        """The repo's newest snapshot in the Hugging Face cache that holds a pipeline."""
+        snapshots = (self.hub_cache() / f"models--{repo.replace('/', '--')}" / "snapshots").glob(f"*/{INDEX}")
+        newest = max(snapshots, key=lambda index: index.lstat().st_mtime, default=None)
+        return newest.parent if newest else None
+
+    def available(self) -> Sequence[ModelInfo]:
+        """The configured model, the demo model, and the pipelines in the Hugging Face cache."""
+        sources = [source for source in (self._configured_source(), self._demo_source()) if source]
+        found = {source.name: source for source in sources}
+        for index in sorted(self.hub_cache().glob(f"models--*--*/snapshots/*/{INDEX}")):
+            name = index.parents[2].name.removeprefix("models--").replace("--", "/")
+            found.setdefault(name, Source(name, "repo", name))
+        return [self._info(source) for source in found.values()]
+
+    def hub_cache(self) -> Path:
+        """Where huggingface_hub keeps what it fetched."""
+        if self._hub_cache:
+            return self._hub_cache
+        home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+        return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+
+    def _demo_source(self) -> Source:
+        return Source(str(self._demo_facts().get("name", "demo")), "demo", str(self._demo))
+
+    def _demo_facts(self) -> dict[str, Any]:
+        facts = self._demo / "atelier.json"
+        return _json(facts) if facts.is_file() else {}
+
+    def _configured_source(self) -> Source | None:
+        given = self._configured
+        if not given or given == "demo":
+            return None
+        path = Path(given).expanduser()
+        if path.suffix.lower() in PICKLES:
+            allowed = "that file can run code when it is opened; use a .safetensors file of the same model"
+            raise BadRecipe("model", given, allowed)
+        if path.is_dir():
+            return Source(path.name, "folder", str(path))
+        if path.is_file():
+            return Source(path.stem, "file", str(path))
+        if _REPO.fullmatch(given) and path.suffix != ".safetensors":
+            return Source(given, "repo", given)
+        hint = "ATELIER_LOCAL_MODEL takes a Hugging Face id, a diffusers folder or a .safetensors file."
+        raise NotFound("model file or folder", given, hint=hint)
+
+    def _info(self, source: Source) -> ModelInfo:
+        profile = self.family(source).profile
+        weights = weight_files(source.path) if source.kind in {"demo", "folder"} else ()
+        return ModelInfo(
+            name=source.name,
+            family=profile.name,
+            engine="diffusers",
+            size=sum(path.stat().st_size for path in weights) or None,
+            description=profile.note or profile.title,
+        )
+
+
+def family_of_folder(folder: Path) -> Family:
+    """The family of a diffusers folder; its native size is the one in its own configuration. Raises NotFound."""
+    if not (folder / INDEX).is_file():
+        raise NotFound("diffusers pipeline", str(folder), hint=f"A model folder holds a {INDEX}.")
+    network = _first_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")
+    found = family_of_pipeline(
+        str(_json(folder / INDEX).get("_class_name")),
+        text_width=network.get("cross_attention_dim"),
+        guidance_embeds=network.get("guidance_embeds"),
+    )
+    sample = network.get("sample_size")
+    if found.text_width is None or not isinstance(sample, int):
+        return found
+    return found.sized(sample * 8)  # the autoencoder of Stable Diffusion 1 and 2 shrinks eightfold
+
+
+def weight_files(folder: Path) -> Sequence[Path]:
+    """The weights of a pipeline folder's denoiser, in order."""
+    for part in ("unet", "transformer"):
+        files = sorted((folder / part).glob("*.safetensors"))
+        if files:
+            return files
+    return ()
+
+
+def header_names(path: Path) -> Sequence[str]:
+    """The names of the tensors in a .safetensors file, from its header alone. Raises NotFound, BadRecipe."""
+    if not path.is_file():
+        raise NotFound("model file", str(path))
+    with path.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        raw = opened.read(length) if 0 < length <= MAX_HEADER else b""
+    try:
+        header = json.loads(raw)
+    except ValueError as error:
+        raise BadRecipe("model", path.name, "it is not a .safetensors file") from error
+    return [name for name in header if name != "__metadata__"]
+
+
+def _demo_family(base: Family, facts: dict[str, Any]) -> Family:
+    known = {key: facts[key] for key in ("steps", "cfg", "guidance_rescale") if key in facts}
+    size = facts.get("size", base.profile.width)
+    return base.model_copy(update={"profile": base.profile.but(**known, width=size, height=size)})
+
+
+def _guessed_family(repo: str) -> Family:
+    """What the name of a repo that was never fetched gives away; its real configuration counts once it is here."""
+    name = repo.lower()
+    signs = {
+        "flux-schnell": ("flux.1-schnell",),
+        "flux-dev": ("flux.1",),
+        "sdxl": ("sdxl", "stable-diffusion-xl"),
+        "sd35": ("stable-diffusion-3",),
+        "sd21": ("stable-diffusion-2",),
+        "sd15": ("stable-diffusion-v1", "sd15", "sd-v1"),
+    }
+    return family(next((found for found, parts in signs.items() if any(part in name for part in parts)), "unknown"))
+
+
+def _first_json(*paths: Path) -> dict[str, Any]:
+    for path in paths:
+        if path.is_file():
+            return _json(path)
+    return {}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NotFound("readable configuration", str(path), hint=f"It is damaged: {error}.") from error
+    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
+
+
+def size_refusal(found: Family, profile: FamilyProfile, width: int | None, height: int | None) -> str | None:
+    """Why the family cannot draw at this size, or None."""
+    for name, edge in (("width", width), ("height", height)):
+        if edge is None:
+            continue
+        if edge > found.largest:
+            bigger = " A real model draws larger: set ATELIER_LOCAL_MODEL." if profile.name == "demo" else ""
+            return f"{name} {edge} is more than {profile.title} draws: at most {found.largest}.{bigger}"
+        if edge % profile.multiple:
+            near = max(1, round(edge / profile.multiple)) * profile.multiple
+            return (
+                f"{name} {edge} is no multiple of {profile.multiple}, as {profile.title} needs; the nearest is {near}."
+            )
+    return None

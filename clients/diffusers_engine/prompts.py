@@ -1,0 +1,104 @@
+"""Prompts as a pipeline takes them: plain text where that is enough, weighted embeddings where it is not.
+
+Brackets and texts longer than the encoder's context go through compel, from pieces that we parsed: compel's own
+prompt language reads '+', '-' and quotes as operators, which people's prompts contain by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from utils.emphasis import Part, emphasis
+
+
+def prompt_arguments(pipe: Any, prompt: str, negative: str, *, weights: bool) -> tuple[dict[str, Any], list[str]]:
+    """What to call the pipeline with, and what to tell the user about it.
+
+    Without emphasis, and within the encoder's context, the pipeline gets the text itself, so that the pixels are those
+    of the bare pipeline. Otherwise weights are applied to the embeddings, and longer text is encoded in parts of the
+    encoder's context that follow each other (the shorter prompt is filled up with empty parts).
+    """
+    if not weights:
+        return {"prompt": prompt, "negative_prompt": negative or None}, []
+    wanted, unwanted = emphasis(prompt), emphasis(negative)
+    lengths = [_length(pipe, parts) for parts in (wanted, unwanted)]
+    context = int(pipe.tokenizer.model_max_length)
+    weighted = any(part.weight != 1.0 for part in (*wanted, *unwanted))
+    if not weighted and max(lengths) <= context:
+        return {"prompt": _text(wanted), "negative_prompt": _text(unwanted) or None}, []
+    return _embeddings(pipe, wanted, unwanted), _notes(lengths, context)
+
+
+def _notes(lengths: list[int], context: int) -> list[str]:
+    return [
+        f"The {name} has {length} tokens, the text encoder takes {context} at a time: it was encoded in parts."
+        for name, length in zip(("prompt", "negative prompt"), lengths, strict=True)
+        if length > context
+    ]
+
+
+def _text(parts: Sequence[Part]) -> str:
+    return "".join(part.text for part in parts)
+
+
+def _length(pipe: Any, parts: Sequence[Part]) -> int:
+    """Tokens of the text, markers included."""
+    return len(pipe.tokenizer(_text(parts), truncation=False)["input_ids"])
+
+
+def _embeddings(pipe: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) -> dict[str, Any]:
+    import torch
+
+    with torch.no_grad():
+        if getattr(pipe, "text_encoder_2", None) is None:
+            positive, negative = _encode(_compel(pipe.tokenizer, pipe.text_encoder), wanted, unwanted)
+            return {"prompt_embeds": positive, "negative_prompt_embeds": negative}
+        return _xl_embeddings(pipe, wanted, unwanted)
+
+
+def _xl_embeddings(pipe: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) -> dict[str, Any]:
+    """SDXL joins two encoders' penultimate layers and takes the second one's pooled output besides."""
+    import torch
+
+    small = _compel(pipe.tokenizer, pipe.text_encoder, penultimate=True)
+    large = _compel(pipe.tokenizer_2, pipe.text_encoder_2, penultimate=True)
+    pairs = zip(_encode(small, wanted, unwanted), _encode(large, wanted, unwanted), strict=True)
+    positive, negative = (torch.cat(pair, dim=-1) for pair in pairs)
+    provider = large.conditioning_provider
+    pooled, unpooled = (
+        provider.get_pooled_embeddings([_text(parts)], device=large.device) for parts in (wanted, unwanted)
+    )
+    return {
+        "prompt_embeds": positive,
+        "negative_prompt_embeds": negative,
+        "pooled_prompt_embeds": pooled,
+        "negative_pooled_prompt_embeds": unpooled,
+    }
+
+
+def _compel(tokenizer: Any, encoder: Any, *, penultimate: bool = False) -> Any:
+    from compel import Compel, ReturnedEmbeddingsType
+
+    layer = (
+        ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+        if penultimate
+        else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
+    )
+    return Compel(
+        tokenizer=tokenizer, text_encoder=encoder, truncate_long_prompts=False, returned_embeddings_type=layer
+    )
+
+
+def _encode(compel: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) -> tuple[Any, Any]:
+    """Both prompts' embeddings, 1 x tokens x width, made equally long."""
+    from compel.prompt_parser import Conjunction, FlattenedPrompt
+
+    tensors = [
+        compel.build_conditioning_tensor_for_conjunction(
+            Conjunction([FlattenedPrompt([(part.text, part.weight) for part in parts] or [("", 1.0)])])
+        )[0]
+        for parts in (wanted, unwanted)
+    ]
+    positive, negative = compel.pad_conditioning_tensors_to_same_length(tensors)
+    return positive, negative

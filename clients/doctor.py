@@ -1,0 +1,100 @@
+"""Doctor: what is installed, reachable and missing on this machine, each with the next step. Opens nothing for long."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from clients.config import Settings
+
+MIN_FREE_GB = 1.0
+JUDGE_PACKAGES = ("torch", "torchvision", "open_clip_torch")
+ENGINE_PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "compel")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing looked at. `next_step` is empty when nothing has to be done."""
+
+    name: str
+    ok: bool
+    detail: str
+    next_step: str = ""
+
+
+def examine(settings: Settings, demo: Path) -> list[Finding]:
+    """Look at this machine in the light of the settings. Takes a second or two: it asks torch for its device."""
+    return [
+        Finding(name="Python", ok=True, detail=f"{platform.python_version()} at {sys.executable}"),
+        _home(settings.atelier_home),
+        _packages("In-process engine", ENGINE_PACKAGES, "local"),
+        _packages("Judges", JUDGE_PACKAGES, "judges"),
+        _device(),
+        _model(settings),
+        _files("Demo model", demo / "t2i" / "model_index.json"),
+        _files("Demo CLIP", demo / "clip" / "open_clip_model.safetensors"),
+    ]
+
+
+def _home(home: Path) -> Finding:
+    standing = next(folder for folder in [home, *home.parents] if folder.exists())
+    free = shutil.disk_usage(standing).free / 1e9
+    detail = f"{home}, {free:.0f} GB free"
+    if not os.access(standing, os.W_OK):
+        return Finding(
+            name="Home", ok=False, detail=f"{detail}, not writable", next_step="Set ATELIER_HOME to a folder of yours."
+        )
+    step = "" if free >= MIN_FREE_GB else "Free some space, or set ATELIER_HOME to a larger disk."
+    return Finding(name="Home", ok=not step, detail=detail, next_step=step)
+
+
+def _packages(name: str, packages: tuple[str, ...], extra: str) -> Finding:
+    found = {package: _version(package) for package in packages}
+    missing = [package for package, number in found.items() if number is None]
+    if missing:
+        step = f"pip install 'atelier-mcp[{extra}]'"
+        return Finding(name=name, ok=False, detail=f"missing: {', '.join(missing)}", next_step=step)
+    return Finding(name=name, ok=True, detail=", ".join(f"{package} {number}" for package, number in found.items()))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _device() -> Finding:
+    if find_spec("torch") is None:
+        return Finding(
+            name="Device", ok=False, detail="torch is not installed", next_step="pip install 'atelier-mcp[local]'"
+        )
+    import torch
+
+    if torch.cuda.is_available():
+        memory = torch.cuda.mem_get_info(0)[1] / 1e9
+        return Finding(name="Device", ok=True, detail=f"{torch.cuda.get_device_name(0)}, {memory:.0f} GB")
+    if torch.backends.mps.is_available():
+        return Finding(name="Device", ok=True, detail="Apple GPU (mps)")
+    return Finding(
+        name="Device", ok=True, detail=f"CPU, {os.cpu_count()} cores: enough for the demo model, slow for large ones"
+    )
+
+
+def _model(settings: Settings) -> Finding:
+    if settings.atelier_local_model:
+        return Finding(name="Model", ok=True, detail=settings.atelier_local_model)
+    step = "Set ATELIER_LOCAL_MODEL to a HuggingFace id, a diffusers folder or a .safetensors file."
+    return Finding(name="Model", ok=True, detail="the demo model (coloured shapes and figures)", next_step=step)
+
+
+def _files(name: str, path: Path) -> Finding:
+    if path.is_file():
+        return Finding(name=name, ok=True, detail=path.parent.name)
+    return Finding(name=name, ok=False, detail="not in this installation", next_step="Install atelier-mcp again.")

@@ -1,0 +1,238 @@
+"""InputPictures: pictures by reference, from an allowed folder, an https URL or a data URI; never from elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ipaddress
+import os
+import re
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from clients._http import USER_AGENT, check_answer, service_errors
+from utils import images
+from workflows.errors import BadRecipe, ServiceUnavailable
+from workflows.types import Media
+
+if TYPE_CHECKING:
+    import httpx2
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Host name and port to the IP addresses that it stands for; raises OSError."""
+
+MAX_DOWNLOAD = 25_000_000
+DOWNLOAD_SECONDS = 20.0
+REDIRECTS = 3
+FORMS = (
+    "pass a gallery image id, a path below a folder named in ATELIER_ALLOWED_ROOTS, an https:// URL, "
+    "or a data:image/png;base64,... URI (PNG, JPEG or WebP)"
+)
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: C: is a drive
+_DATA = re.compile(r"data:[^,;]*(?:;[^,;]*)*;base64,", re.IGNORECASE)
+_REDIRECTED = {301, 302, 303, 307, 308}
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses that the system's resolver gives."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class InputPictures:
+    """The Sources port. `resolver` and `transport` stand for the network, so that tests can bring their own."""
+
+    def __init__(
+        self,
+        allowed_roots: tuple[Path, ...],
+        resolver: Resolve = resolve,
+        transport: Callable[[], httpx2.AsyncBaseTransport] | None = None,
+    ) -> None:
+        self._roots = allowed_roots
+        self._resolve = resolver
+        self._transport = transport or _direct
+
+    async def open(self, reference: str) -> Media:
+        """The picture, upright, without metadata, as PNG.
+
+        Raises BadRecipe (input_image) for what may not be read or is no picture, ServiceError when a URL fails.
+        """
+        content = await self._read(reference.strip())
+        try:
+            png = await asyncio.to_thread(lambda: images.encode_png(images.decode(content)))
+        except images.BadPicture as error:
+            raise _refusal(reference, f"{error}; {FORMS}") from error
+        return Media(data=png, media_type="image/png")
+
+    async def _read(self, reference: str) -> bytes:
+        scheme = _SCHEME.match(reference)
+        match scheme.group().lower() if scheme else "":
+            case "data:":
+                return await asyncio.to_thread(_from_data_uri, reference)
+            case "https:":
+                return await self._download(reference)
+            case "file:":
+                return await asyncio.to_thread(self._from_path, reference, _path_of_url(reference))
+            case "":
+                return await asyncio.to_thread(self._from_path, reference, reference)
+            case other:
+                raise _refusal(reference, f"{other} references are not read; {FORMS}")
+
+    def _from_path(self, reference: str, written: str) -> bytes:
+        if not self._roots:
+            raise _refusal(reference, f"no folder is open for input pictures: set ATELIER_ALLOWED_ROOTS, or {FORMS}")
+        # A UNC path would make Windows log in at a stranger's server merely by looking.
+        path = None if written.startswith(("//", "\\\\")) or "\0" in written else self._below_roots(written)
+        content = _file_content(path) if path is not None else None
+        if content is None:
+            folders = ", ".join(str(root) for root in self._roots)
+            raise _refusal(
+                reference, f"there is no such file below the folders in ATELIER_ALLOWED_ROOTS ({folders}); {FORMS}"
+            )
+        if len(content) > images.MAX_BYTES:
+            raise _refusal(reference, f"the file has more than {images.MAX_BYTES:,} bytes")
+        return content
+
+    def _below_roots(self, written: str) -> Path | None:
+        """The real path, links followed, when it lies below a root; a relative path is tried below each."""
+        for root in self._roots:
+            try:
+                path = (root / Path(written).expanduser()).resolve()
+                if path.is_relative_to(root.resolve()) and path.is_file():
+                    return path
+            except (OSError, RuntimeError, ValueError):  # too long, a loop of links, a home of nobody
+                continue
+        return None
+
+    async def _download(self, reference: str) -> bytes:
+        import httpx2
+
+        try:
+            async with asyncio.timeout(DOWNLOAD_SECONDS):
+                return await self._follow(reference, httpx2.URL(reference))
+        except httpx2.InvalidURL as error:
+            raise _refusal(reference, f"it is, or redirects to, no valid URL ({error}); {FORMS}") from error
+        except TimeoutError as error:
+            said = f"{reference[:200]} did not give its picture within {DOWNLOAD_SECONDS:g} s. Try again later."
+            raise ServiceUnavailable(said) from error
+
+    async def _follow(self, reference: str, url: httpx2.URL) -> bytes:
+        import httpx2
+
+        transport = await asyncio.to_thread(self._transport)  # reads the certificates from disk
+        async with httpx2.AsyncClient(transport=transport, timeout=DOWNLOAD_SECONDS, trust_env=False) as client:
+            for _ in range(REDIRECTS + 1):
+                answer = await self._fetch(client, reference, url)
+                if isinstance(answer, bytes):
+                    return answer
+                url = answer
+        raise _refusal(reference, f"it redirects more than {REDIRECTS} times")
+
+    async def _fetch(self, client: httpx2.AsyncClient, reference: str, url: httpx2.URL) -> bytes | httpx2.URL:
+        """The body, or where the answer sends us."""
+        address = await self._public_address(reference, url)
+        # Connected to the address that was checked, so that the name cannot change its meaning in between; the
+        # certificate is still checked for the name.
+        request = client.build_request(
+            "GET",
+            url.copy_with(host=address),
+            headers={"Host": url.netloc.decode("ascii"), "User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            extensions={"sni_hostname": url.raw_host.decode("ascii")},
+        )
+        with service_errors(url.host):
+            response = await client.send(request, stream=True)
+            try:
+                check_answer(response, url.host)
+                if response.status_code in _REDIRECTED and "location" in response.headers:
+                    return url.join(response.headers["location"])
+                return await _body(response, reference)
+            finally:
+                await response.aclose()
+
+    async def _public_address(self, reference: str, url: httpx2.URL) -> str:
+        if url.scheme != "https" or not url.host or url.userinfo:
+            raise _refusal(reference, "only https:// URLs without a password are read, redirects included")
+        try:
+            addresses = await self._resolve(url.raw_host.decode("ascii").strip("[]"), url.port or 443)
+        except OSError as error:
+            raise ServiceUnavailable(
+                f"The name {url.host} could not be resolved: {error.strerror or error}."
+            ) from error
+        if not addresses or not all(_is_public(address) for address in addresses):
+            raise _refusal(
+                reference, f"{url.host} is not a public address; pictures of this network are read from a path"
+            )
+        return addresses[0]
+
+
+def _direct() -> httpx2.AsyncBaseTransport:
+    import httpx2
+
+    return httpx2.AsyncHTTPTransport(trust_env=False)
+
+
+def _refusal(reference: str, allowed: str) -> BadRecipe:
+    return BadRecipe("input_image", reference[:200], allowed)
+
+
+def _is_public(address: str) -> bool:
+    """Whether the address, and any IPv4 address hidden in it, is on the open internet."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    inner = [ip]
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner += [hidden for hidden in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if hidden is not None]
+        inner += [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)] if ip in _NAT64 else []
+    return all(each.is_global and not each.is_multicast and not each.is_reserved for each in inner)
+
+
+def _from_data_uri(reference: str) -> bytes:
+    start = _DATA.match(reference[:200])
+    if start is None:
+        raise _refusal(reference, f"a data URI must be base64; {FORMS}")
+    if len(reference) > images.MAX_BYTES * 4 // 3 + 200:
+        raise _refusal(reference[:80], f"the picture has more than {images.MAX_BYTES:,} bytes")
+    try:
+        return base64.b64decode("".join(reference[start.end() :].split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refusal(reference, f"its base64 is damaged ({error}); {FORMS}") from error
+
+
+def _path_of_url(reference: str) -> str:
+    parts = urlsplit(reference)
+    if parts.netloc not in {"", "localhost"}:
+        raise _refusal(reference, f"a file:// URL must name this machine; {FORMS}")
+    return url2pathname(parts.path)
+
+
+def _file_content(path: Path) -> bytes | None:
+    """At most one byte more than MAX_BYTES of a regular file; the last step may no longer be a link."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as file:
+            return file.read(images.MAX_BYTES + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except OSError:
+        return None
+
+
+async def _body(response: httpx2.Response, reference: str) -> bytes:
+    if response.status_code != 200:
+        raise _refusal(reference, f"its server answers {response.status_code}; give a URL that anyone may open")
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise ServiceUnavailable(f"{response.url.host} sends a compressed answer that was not asked for.")
+    content = bytearray()
+    async for piece in response.aiter_raw():
+        content += piece
+        if len(content) > MAX_DOWNLOAD:
+            raise _refusal(reference, f"the download has more than {MAX_DOWNLOAD:,} bytes")
+    return bytes(content)

@@ -1,0 +1,1 @@
+"""The ledger's Alembic migrations; they run when a ledger is opened (clients._ledger.database)."""

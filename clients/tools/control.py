@@ -1,0 +1,64 @@
+"""Tools that follow and stop jobs, and tell how the studio is."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from clients.tools import arguments as a
+from clients.tools.contract import Tool
+from clients.tools.results import Queue, Stopped, SystemStatus
+from workflows.answers import job_answer, job_row
+from workflows.app import current_app, progress_listener
+from workflows.errors import BadRecipe
+
+
+async def get_progress(
+    job_id: a.JobId = None, prompt_id: a.PromptId = None, wait_seconds: a.WaitSeconds = 0
+) -> dict[str, Any]:
+    """Use this to follow a job that was still running when it was answered, and to fetch its picture.
+
+    With wait_seconds=40 it returns as soon as the job ends. While it runs the answer shows how far it is, with a
+    glimpse of the picture; at the end it is the same as generate_image's.
+    """
+    app = current_app()
+    job = await app.studio.wait(chosen(job_id, prompt_id), min(wait_seconds, a.MAX_WAIT), progress_listener())
+    return await job_answer(app, job)
+
+
+async def cancel(job_id: a.JobId = None, prompt_id: a.PromptId = None) -> Stopped:
+    """Use this to stop a job that waits or runs. A job that has ended stays as it is."""
+    app = current_app()
+    before = await app.studio.find(chosen(job_id, prompt_id))
+    after = await app.studio.cancel(before.id)
+    stopped = not before.ended and after.state == "cancelled"
+    message = f"It was {before.state} and is stopped." if stopped else f"Nothing to stop: it had ended ({after.state})."
+    return {"job_id": after.id, "status": after.state, "stopped": stopped, "message": message}
+
+
+async def get_queue() -> Queue:
+    """Use this to see which jobs run and wait now, in their order."""
+    jobs = current_app().studio.active()
+    running = [job_row(job) for job in jobs if job.state == "running"]
+    waiting = [job_row(job) for job in jobs if job.state != "running"]
+    return cast(Queue, {"running": running, "waiting": waiting})
+
+
+async def get_system_status() -> SystemStatus:
+    """Use this when something does not work or before a big job: engines, models, memory, folders, what is missing."""
+    return cast(SystemStatus, await current_app().status())
+
+
+def chosen(job_id: str | None, prompt_id: str | None) -> str:
+    """The one job that is meant. Raises BadRecipe when none or two are."""
+    names = {name for name in (job_id, prompt_id) if name}
+    if len(names) != 1:
+        raise BadRecipe("job_id", job_id, "give one job_id (prompt_id is another name for it); get_history lists them")
+    return names.pop()
+
+
+TOOLS = (
+    Tool(function=get_progress, title="Follow a job", shows="picture", read_only=True, idempotent=True),
+    Tool(function=cancel, title="Stop a job", read_only=False, destructive=True, idempotent=True),
+    Tool(function=get_queue, title="Show the queue", read_only=True, idempotent=True),
+    Tool(function=get_system_status, title="Show the studio's state", read_only=True, idempotent=True),
+)

@@ -1,0 +1,162 @@
+"""Tools that make pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+
+from clients.tools import arguments as a
+from clients.tools.contract import Tool, going_down
+from workflows.answers import job_answer
+from workflows.app import current_app, progress_listener
+from workflows.types import Acceptance, Job, Recipe
+
+
+async def generate_image(
+    prompt: a.Prompt,
+    negative_prompt: a.Negative = "",
+    quality: a.QualityName = "balanced",
+    model: a.ModelName = "auto",
+    width: a.Edge = None,
+    height: a.Edge = None,
+    aspect: a.Aspect = None,
+    steps: a.Steps = None,
+    cfg: a.Guidance = None,
+    sampler: a.Sampler = None,
+    seed: a.Seed = -1,
+    count: a.Count = 1,
+    engine: a.EngineName = "auto",
+    validate: a.Validate = True,
+    auto_retry: a.AutoRetry = True,
+    retry_limit: a.RetryLimit = 3,
+    positive_threshold: a.Threshold = 0.25,
+    checks: a.Checks = None,
+    wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+) -> dict[str, Any]:
+    """Use this whenever the user wants a new picture from words.
+
+    Renders, judges the picture against the prompt, retries with a revised prompt where the judge says no, and files
+    the best attempt. The answer has the picture, its path and image_id, seed, scores and all attempts. When it takes
+    longer than wait_seconds the status is "running": call get_progress with the job_id.
+    """
+    recipe = Recipe.checked(
+        prompt=prompt,
+        negative=negative_prompt,
+        quality=quality,
+        model=named(model),
+        width=width,
+        height=height,
+        aspect=aspect,
+        steps=steps,
+        cfg=cfg,
+        sampler=sampler,
+        seed=None if seed == -1 else seed,
+        count=count,
+        engine=engine,
+        acceptance=acceptance(validate, auto_retry, retry_limit, positive_threshold, checks),
+    )
+    return await carry_out(recipe, None, wait_seconds)
+
+
+async def img2img(
+    input_image: a.InputImage,
+    prompt: a.Prompt,
+    denoise: a.Denoise = 0.7,
+    negative_prompt: a.Negative = "",
+    quality: a.QualityName = "balanced",
+    model: a.ModelName = "auto",
+    width: a.Edge = None,
+    height: a.Edge = None,
+    aspect: a.Aspect = None,
+    steps: a.Steps = None,
+    cfg: a.Guidance = None,
+    sampler: a.Sampler = None,
+    seed: a.Seed = -1,
+    count: a.Count = 1,
+    engine: a.EngineName = "auto",
+    validate: a.Validate = True,
+    auto_retry: a.AutoRetry = True,
+    retry_limit: a.RetryLimit = 3,
+    positive_threshold: a.Threshold = 0.25,
+    checks: a.Checks = None,
+    wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+) -> dict[str, Any]:
+    """Use this to make a new picture out of an existing one: a variation, another style, a changed detail.
+
+    A low denoise keeps the composition, a high one follows the prompt. Judged, retried and answered like
+    generate_image; the new picture is filed as a child of the input when that is in the gallery.
+    """
+    recipe = Recipe.checked(
+        task="img2img",
+        prompt=prompt,
+        denoise=denoise,
+        negative=negative_prompt,
+        quality=quality,
+        model=named(model),
+        width=width,
+        height=height,
+        aspect=aspect,
+        steps=steps,
+        cfg=cfg,
+        sampler=sampler,
+        seed=None if seed == -1 else seed,
+        count=count,
+        engine=engine,
+        acceptance=acceptance(validate, auto_retry, retry_limit, positive_threshold, checks),
+    )
+    return await carry_out(recipe, input_image, wait_seconds)
+
+
+def named(model: str) -> str | None:
+    """The recipe's word for a model: None for the engine's own."""
+    return None if model in {"auto", ""} else model
+
+
+def acceptance(
+    validate: bool, auto_retry: bool, retry_limit: int, positive_threshold: float, checks: Sequence[str] | None
+) -> Acceptance:
+    """When a picture is good enough. Raises BadRecipe."""
+    return Acceptance.checked(
+        validate=validate,
+        auto_retry=auto_retry,
+        retry_limit=retry_limit,
+        positive_threshold=positive_threshold,
+        checks=("clip",) if checks is None else tuple(checks),
+    )
+
+
+async def carry_out(recipe: Recipe, input_image: str | None, wait_seconds: float) -> dict[str, Any]:
+    """Start the job and tell how it ended, or how far it is after `wait_seconds`.
+
+    A caller who gives up before the answer takes the job along; a server that ends does not.
+    """
+    app = current_app()
+    job = await _started(recipe, input_image)
+    try:
+        job = await app.studio.wait(job.id, min(wait_seconds, a.MAX_WAIT), progress_listener())
+        return await job_answer(app, job)
+    except asyncio.CancelledError:
+        await _abandon(job)
+        raise
+
+
+async def _started(recipe: Recipe, input_image: str | None) -> Job:
+    """Not to be cut short: a job that is written down has to be known to whoever cancels it."""
+    with anyio.CancelScope(shield=True):
+        return await current_app().studio.submit(recipe, input_image)
+    raise AssertionError("a shielded scope is not cancelled")
+
+
+async def _abandon(job: Job) -> None:
+    if not going_down():
+        with anyio.CancelScope(shield=True):
+            await current_app().studio.cancel(job.id)
+
+
+TOOLS = (
+    Tool(function=generate_image, title="Make a picture", shows="picture", read_only=False),
+    Tool(function=img2img, title="Make a picture from a picture", shows="picture", read_only=False),
+)

@@ -1,0 +1,142 @@
+"""What clients may read, complete and start from besides tools: pictures, jobs, argument values, prompts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp_types import CompletionArgument, PromptReference, Resource, ResourceTemplateReference
+
+from clients.tools.arguments import MAX_PREVIEW, NAME
+from clients.tools.registration import small_preview
+from workflows.answers import job_answer, shortened
+from workflows.app import App
+from workflows.errors import NotFound, StudioError
+from workflows.types import ItemQuery, Media
+
+IMAGES = "media://images/{id}"
+JOBS = "media://jobs/{id}"
+MAX_BLOB = 600_000
+"""Bytes of an original that is read as it is: 800 KB in base64, below the bound of an answer."""
+NEWEST = 20
+"""Pictures in the resource list."""
+MAX_VALUES = 100
+"""Values in one completion, by the specification."""
+SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
+"""First bytes of a picture file and its media type."""
+
+Completer = Callable[[App, str], Awaitable[Sequence[str]]]
+
+
+async def read_image(app: App, name: str) -> bytes:
+    """The picture as it was filed; a preview of it where the file is too big for an answer."""
+    checked(name)
+    try:
+        original: Media = await app.gallery.original(name)
+    except NotFound as error:
+        raise ResourceNotFoundError(str(error)) from error
+    if len(original.data) <= MAX_BLOB:
+        return original.data
+    try:
+        return (await small_preview(app, name, MAX_PREVIEW)).data
+    except StudioError as error:
+        raise ResourceError(str(error)) from error
+
+
+async def read_job(app: App, name: str) -> str:
+    """The answer of the job as JSON, whatever its state."""
+    checked(name)
+    try:
+        job = await app.studio.find(name)
+    except NotFound as error:
+        raise ResourceNotFoundError(str(error)) from error
+    return json.dumps(await job_answer(app, job), ensure_ascii=False)
+
+
+async def newest_images(app: App) -> list[Resource]:
+    """The latest pictures, newest first."""
+    page = await app.gallery.search(ItemQuery(limit=NEWEST))
+    return [
+        Resource(
+            uri=IMAGES.replace("{id}", item.id),
+            name=item.id,
+            title=shortened(item.prompt, 80),
+            mime_type=item.media_type,
+            size=item.size,
+        )
+        for item in page.items
+    ]
+
+
+def media_type_of(picture: bytes) -> str:
+    """Told by the first bytes."""
+    found = (media_type for start, media_type in SIGNATURES.items() if picture.startswith(start))
+    return next(found, "application/octet-stream")
+
+
+def checked(name: str) -> None:
+    """Raises ResourceNotFoundError for what cannot be an id, before anything looks for it."""
+    if len(name) > 200 or not re.fullmatch(NAME, name):
+        raise ResourceNotFoundError(f"There is nothing called {name[:80]!r}.")
+
+
+async def complete(
+    app: App, ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument
+) -> list[str]:
+    """Values of the argument that begin with what is there; an empty list for arguments that we know nothing of."""
+    name = argument.name
+    if isinstance(ref, ResourceTemplateReference):
+        name = {IMAGES: "image_id", JOBS: "job_id"}.get(ref.uri, "")
+    completer = COMPLETERS.get(name)
+    if completer is None:
+        return []
+    values = await completer(app, argument.value)
+    return [value for value in values if value.startswith(argument.value)][:MAX_VALUES]
+
+
+async def _image_ids(app: App, start: str) -> list[str]:
+    page = await app.gallery.search(ItemQuery.checked(prefix=start[:200], limit=MAX_VALUES))
+    return [item.id for item in page.items]
+
+
+async def _job_ids(app: App, _start: str) -> list[str]:
+    return [job.id for job in await app.studio.history(MAX_VALUES)]
+
+
+async def _models(app: App, _start: str) -> list[str]:
+    found = [await engine.models() for engine in app.studio.engines]
+    return ["auto", *(model.name for models in found for model in models)]
+
+
+async def _engines(app: App, _start: str) -> list[str]:
+    return ["auto", *(engine.name for engine in app.studio.engines)]
+
+
+COMPLETERS: dict[str, Completer] = {
+    "image_id": _image_ids,
+    "job_id": _job_ids,
+    "model": _models,
+    "engine": _engines,
+}
+
+
+def make_picture(subject: str, model: str = "auto") -> str:
+    """Make a picture, look at it, and say honestly whether it shows what was asked for."""
+    return (
+        f"Make a picture of: {subject}\nCall generate_image with model={model!r}. Look at the picture and at the "
+        "verdict. If the verdict is a no or you see a flaw, say which, and offer one better wording."
+    )
+
+
+def vary_picture(image_id: str, change: str) -> str:
+    """Change one thing in a picture of the gallery."""
+    return (
+        f"Call get_image_info for {image_id!r}, then img2img with that input_image and the old prompt reworded so that "
+        f"it says: {change}. Begin with denoise 0.6 and compare the two pictures."
+    )
+
+
+PROMPTS: tuple[Callable[..., Any], ...] = (make_picture, vary_picture)

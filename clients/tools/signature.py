@@ -1,0 +1,164 @@
+"""What a tool accepts and answers: strict schemas from its signature, and faults in words that a model can act on."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast, get_type_hints
+
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from workflows.errors import BadRecipe, nearest
+
+Schema = dict[str, Any]
+MAX_FAULTS = 5
+"""Faults told at once; more of them say nothing new."""
+MAX_NAME = 80
+"""Characters of an unknown argument's name that are repeated."""
+
+
+class Arguments(ArgModelBase):
+    """The arguments of one tool; names that it does not know are refused."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class BadArguments(ValueError):
+    """Arguments that cannot be used; the text says which, why, and what is allowed."""
+
+
+class Signature:
+    """The argument model of a plain function, with its JSON schema."""
+
+    def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+        hints = get_type_hints(function, include_extras=True)
+        fields: dict[str, Any] = {
+            # Prefixed, because an argument may be called like a method of the model ("validate").
+            f"arg_{name}": (hints[name], Field(default=_default(parameter), alias=name))
+            for name, parameter in inspect.signature(function).parameters.items()
+        }
+        self.model = create_model(f"{function.__name__}_arguments", __base__=Arguments, **fields)
+        self.schema = compact(self.model.model_json_schema(by_alias=True))
+
+    def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The checked arguments, defaults filled in. "512" is taken as 512. Raises BadArguments."""
+        faults = [f"{name} {fault}." for name, value in given.items() if (fault := _bad_text(value))]
+        if faults:
+            raise BadArguments(_told(faults))
+        try:
+            model = self.model.model_validate({name: self._unwrapped(name, value) for name, value in given.items()})
+        except ValidationError as error:
+            raise BadArguments(_told([self._fault(cast(Mapping[str, Any], e)) for e in error.errors()])) from error
+        return model.model_dump_one_level()
+
+    def _unwrapped(self, name: str, value: Any) -> Any:
+        """Lists that a client sent as JSON text, as some do."""
+        if not isinstance(value, str) or self.schema["properties"].get(name, {}).get("type") != "array":
+            return value
+        try:
+            return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
+        except (ValueError, RecursionError):
+            return value
+
+    def _fault(self, error: Mapping[str, Any]) -> str:
+        name = str(error["loc"][0])
+        properties: Schema = self.schema["properties"]
+        if error["type"] == "extra_forbidden":
+            return _unknown(name, list(properties))
+        allowed = f"must be {in_words(properties[name])}"
+        if error["type"] == "missing":
+            return f"{name} is missing: it {allowed}."
+        return str(BadRecipe(name, error["input"], allowed))
+
+
+def output_schema(function: Callable[..., Awaitable[Any]]) -> Schema:
+    """The schema of what the function answers."""
+    return compact(TypeAdapter(get_type_hints(function, include_extras=True)["return"]).json_schema())
+
+
+def compact(schema: Any, is_names: bool = False) -> Any:
+    """The schema without what tells a model nothing: titles, and null as a way to leave an argument out."""
+    if isinstance(schema, list):
+        return [compact(part) for part in cast(list[Any], schema)]
+    if not isinstance(schema, dict):
+        return schema
+    whole = cast(Schema, schema)
+    if is_names:
+        return {name: compact(part) for name, part in whole.items()}
+    kept = {
+        key: compact(part, is_names=key in {"properties", "$defs"})
+        for key, part in whole.items()
+        if key != "title" and not (key == "default" and part is None)
+    }
+    return _without_null(kept) if "default" in whole else kept
+
+
+def _without_null(schema: Schema) -> Schema:
+    branches = [branch for branch in schema.get("anyOf", []) if branch != {"type": "null"}]
+    if len(branches) != 1:
+        return schema
+    return {key: part for key, part in schema.items() if key != "anyOf"} | branches[0]
+
+
+def in_words(schema: Schema) -> str:
+    """What a property allows: "a whole number from 64 to 4096 and a multiple of 8"."""
+    if "enum" in schema:
+        return f"one of {', '.join(str(value) for value in schema['enum'])}"
+    if "pattern" in schema:
+        description = str(schema["description"])
+        return f"given as: {description[0].lower()}{description[1:]}"
+    return f"{_KINDS.get(str(schema.get('type')), 'of the right type')}{_bounds(schema)}"
+
+
+_KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list of names",
+}
+
+
+def _bounds(schema: Schema) -> str:
+    parts: list[str] = []
+    if "minimum" in schema and "maximum" in schema:
+        parts.append(f" from {schema['minimum']} to {schema['maximum']}")
+    if "exclusiveMinimum" in schema:
+        parts.append(f" above {schema['exclusiveMinimum']}, at most {schema['maximum']}")
+    if "multipleOf" in schema:
+        parts.append(f" and a multiple of {schema['multipleOf']}")
+    if "maxLength" in schema:
+        parts.append(f" of {schema.get('minLength', 0)} to {schema['maxLength']} characters")
+    if "maxItems" in schema:
+        parts.append(f", at most {schema['maxItems']}")
+    if schema.get("format") == "date-time":
+        parts.append(" such as 2026-01-31T12:00:00Z")
+    return "".join(parts)
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return ... if parameter.default is inspect.Parameter.empty else parameter.default
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = nearest(name[:MAX_NAME], known)
+    meant = f"Did you mean {', '.join(near)}?" if near else f"The arguments are: {', '.join(known) or 'none'}."
+    return f"There is no argument {name[:MAX_NAME]!r}. {meant}"
+
+
+def _bad_text(value: Any) -> str | None:
+    """What is wrong with characters that no prompt, name or path needs and that storage cannot keep."""
+    texts = cast(list[Any], value) if isinstance(value, list) else [value]
+    for text in texts:
+        if isinstance(text, str) and "\x00" in text:
+            return "must not contain NUL characters"
+        if isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text):
+            return "must be valid Unicode text"
+    return None
+
+
+def _told(faults: list[str]) -> str:
+    more = len(faults) - MAX_FAULTS
+    return "\n".join(faults[:MAX_FAULTS] + ([f"... and {more} more."] if more > 0 else []))

@@ -1,0 +1,37 @@
+"""The command line: settings -> open_app -> clients.cli. Installed as `atelier`."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+
+from clients.cli import Parts, run
+from clients.config import load_settings
+from clients.doctor import Finding, examine
+from clients.wiring import DEMO, open_app
+from workflows.app import App
+from workflows.stamp import own_version
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:], Parts(open_app=_open_app, examine=_examine, serve=_serve, version=own_version())))
+
+
+def _open_app() -> AbstractAsyncContextManager[App]:
+    return open_app(load_settings())
+
+
+def _examine() -> Sequence[Finding]:
+    return examine(load_settings(), DEMO)
+
+
+def _serve(arguments: Sequence[str]) -> None:
+    """Become the MCP server in this process; by name, because the command line itself knows no MCP."""
+    sys.argv = ["atelier-mcp", *arguments]
+    runpy.run_module("mcp_server", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

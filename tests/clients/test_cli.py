@@ -1,0 +1,114 @@
+"""The command line on a fake engine: what it prints, what it returns, what it leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clients.cli import Parts, run
+from clients.doctor import Finding
+from tests.fakes import FakeEngine, FakeJudge, fake_app
+from workflows.errors import OutOfMemory
+
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def command(home: Path, engine: FakeEngine | None = None, judge: FakeJudge | None = None) -> Command:
+    served: list[str] = []
+    parts = Parts(
+        open_app=lambda: fake_app(home, engine=engine, judge=judge),
+        examine=lambda: [Finding(name="Disk", ok=False, detail="full", next_step="Free some space.")],
+        serve=served.extend,
+        version="1.2.3",
+    )
+    return lambda *arguments: run(arguments, parts)
+
+
+def test_a_prompt_alone_makes_a_judged_picture(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(home)("a red circle") == 0
+    shown = capsys.readouterr().out
+    assert "Image passed validation" in shown
+    [picture] = home.rglob("*.png")
+    assert str(picture) in shown
+
+
+def test_json_is_the_answer_of_the_tool_and_nothing_else(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(home)("a red circle", "--json", "--seed", "7") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["status"], answer["metadata"]["seed"], answer["validation"]["passed"]) == ("success", 7, True)
+
+
+def test_options_may_stand_before_the_prompt(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(home)("--no-validate", "--json", "a red circle") == 0
+    assert "validation" not in json.loads(capsys.readouterr().out)
+
+
+def test_a_picture_the_judge_refused_is_code_three_and_still_delivered(home: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "circle.png"
+    assert command(home, judge=FakeJudge(scores=[0.1]))("a circle", "--output", str(target)) == 3
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_several_pictures_get_numbered_copies(home: Path, tmp_path: Path) -> None:
+    assert command(home)("a circle", "--count", "2", "-o", str(tmp_path / "c.png")) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["c-2.png", "c.png"]
+
+
+def test_a_failed_render_is_code_one_with_the_engines_words(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(home, FakeEngine(errors=[OutOfMemory("needs 9 GB")]))("a circle") == 1
+    assert "needs 9 GB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("x", "--width", "513"), ("x", "--nonsense"), ("x", "--quality", "best")])
+def test_wrong_arguments_are_code_two_and_named(
+    arguments: tuple[str, ...], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(home)(*arguments) == 2
+    assert arguments[1].removeprefix("--") in capsys.readouterr().err
+
+
+def test_markup_in_a_prompt_is_shown_as_text(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(home)("[red]boo[/nothing]") == 0
+    assert command(home)("gallery", "list") == 0
+    assert "[red]boo[/nothing]" in capsys.readouterr().out
+
+
+def test_the_gallery_lists_shows_and_deletes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    atelier = command(home)
+    atelier("a red circle", "--json")
+    identity = json.loads(capsys.readouterr().out)["image_id"]
+    assert atelier("gallery", "list", "circle") == 0
+    assert identity in capsys.readouterr().out
+    assert atelier("gallery", "show", identity, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["recipe"]["prompt"] == "a red circle"
+    assert atelier("gallery", "delete", identity, "--yes") == 0
+    assert list(home.rglob("*.png")) == []
+    assert atelier("gallery", "show", identity) == 1
+    assert "There is no" in capsys.readouterr().err
+
+
+def test_status_and_doctor_tell_the_next_step(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    atelier = command(home)
+    assert atelier("status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["engines"][0]["name"] == "fake"
+    assert atelier("status") == 0
+    assert atelier("doctor") == 1
+    assert "Free some space." in capsys.readouterr().out
+
+
+def test_help_and_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    atelier = command(home)
+    assert atelier() == 0
+    assert "doctor" in capsys.readouterr().out
+    assert atelier("--version") == 0
+    assert "1.2.3" in capsys.readouterr().out
+    assert atelier("a", "--help") == 0
+    assert "--retry-limit" in capsys.readouterr().out

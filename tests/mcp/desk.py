@@ -1,0 +1,73 @@
+"""A client in front of the production server whose engine and judge are fakes, all in one process."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from mcp import Client
+from mcp_types import CallToolResult, ImageContent, TextContent
+
+from clients.tools.door import Door
+from clients.tools.server import StudioServer, build_server
+from tests.fakes import FakeEngine, FakeJudge, fake_app
+from workflows.app import App
+
+Era = Literal["legacy", "2026-07-28"]
+ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
+
+
+@dataclass(frozen=True)
+class Desk:
+    client: Client
+    server: StudioServer
+    door: Door
+
+    async def app(self) -> App:
+        return await self.door.app()
+
+    async def ask(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The answer as a mapping. An error fails the test with its text."""
+        return told(await self.client.call_tool(tool, arguments))
+
+    async def refused(self, tool: str, **arguments: Any) -> str:
+        """The text of the error that the call has to end in."""
+        result = await self.client.call_tool(tool, arguments)
+        assert result.is_error, result
+        return text_of(result)
+
+
+@asynccontextmanager
+async def desk(
+    home: Path,
+    era: Era = "2026-07-28",
+    *,
+    engine: FakeEngine | None = None,
+    judge: FakeJudge | None = None,
+    inline: bool = True,
+) -> AsyncGenerator[Desk]:
+    door = Door(lambda: fake_app(home, engine=engine, judge=judge))
+    server = build_server(door, inline=inline, version="0")
+    async with Client(server, mode=era) as client:
+        yield Desk(client, server, door)
+
+
+def text_of(result: CallToolResult) -> str:
+    first = result.content[0]
+    assert isinstance(first, TextContent), result
+    return first.text
+
+
+def told(result: CallToolResult) -> dict[str, Any]:
+    text = text_of(result)
+    assert not result.is_error, text
+    return cast(dict[str, Any], json.loads(text))
+
+
+def pictures(result: CallToolResult) -> list[bytes]:
+    return [base64.b64decode(block.data) for block in result.content if isinstance(block, ImageContent)]

@@ -1,0 +1,175 @@
+"""What is told about jobs and pictures: the one mapping that tools, command line and Python callers see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from workflows.types import Attempt, Item, Job, Location, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from workflows.app import App
+
+Answer = dict[str, Any]
+
+NEXT_WAIT = "get_progress(job_id='{id}', wait_seconds=40)"
+STATUS: Mapping[str, str] = {"succeeded": "success"}
+"""Job states under another name in answers; the others are told as they are."""
+
+
+async def job_answer(app: App, job: Job) -> Answer:
+    """The answer of generate_image for a job in any state; keys that do not apply are absent."""
+    answer: Answer = {"status": STATUS.get(job.state, job.state), "job_id": job.id, "prompt_id": job.id}
+    pictures = [await _picture(app, item_id) for item_id in job.item_ids]
+    shown = [picture for picture in pictures if picture is not None]
+    if job.outcomes and shown:
+        answer |= shown[0] | _verdict_part(job, job.outcomes[0])
+        if len(shown) > 1:
+            answer["images"] = shown
+    if job.state in {"queued", "running"}:
+        answer["progress"] = job.progress.model_dump()
+    if job.fault is not None:
+        answer["error"] = job.fault.model_dump()
+    if job.note:
+        answer["note"] = job.note
+    answer["next"] = _next_step(job, answer)
+    return answer
+
+
+def _verdict_part(job: Job, outcome: Outcome) -> Answer:
+    part: Answer = {"attempt": outcome.best, "metadata": metadata(job, outcome.chosen)}
+    if job.recipe.acceptance.validate_:
+        part["validation"] = validation(outcome)
+    if outcome.warning:
+        part["warning"] = outcome.warning
+    part["attempts"] = [_attempt_row(attempt, job) for attempt in outcome.attempts]
+    return part
+
+
+def validation(outcome: Outcome) -> Answer:
+    """The verdict on the chosen picture: its scores, or why it was skipped."""
+    verdicts = outcome.chosen.verdicts
+    judged = [verdict for verdict in verdicts if verdict.passed is not None]
+    if not judged:
+        return {"skipped": " ".join(verdict.reason for verdict in verdicts) or "No check was asked for."}
+    decisive = next((verdict for verdict in judged if verdict.passed is False), judged[0])
+    answer: Answer = {"passed": all(verdict.passed for verdict in judged)}
+    answer |= _scores(decisive)
+    answer["reason"] = decisive.reason
+    if outcome.warning:
+        answer["warning"] = outcome.warning
+    return answer
+
+
+def _scores(verdict: Verdict) -> Answer:
+    measures = {name: round(value, 4) for name, value in verdict.measures.items()}
+    return {"positive_score": None, "negative_score": None, "score_delta": None} | measures
+
+
+def _attempt_row(attempt: Attempt, job: Job) -> Answer:
+    row: Answer = {"attempt": attempt.number, "seed": attempt.recipe.seed, "seconds": attempt.seconds}
+    if attempt.passed is not None:
+        row |= {"passed": attempt.passed, "score": _rounded(attempt.score)}
+        row["reason"] = "; ".join(verdict.reason for verdict in attempt.verdicts)
+    if attempt.recipe.prompt != job.recipe.prompt:
+        row["prompt"] = attempt.recipe.prompt
+    return row
+
+
+def metadata(job: Job, attempt: Attempt) -> Answer:
+    """What the picture was made with, so that it can be made again."""
+    recipe = attempt.recipe
+    facts: Answer = {
+        "seed": recipe.seed,
+        "model": attempt.model,
+        "model_hash": attempt.model_hash,
+        "engine": job.engine,
+        "width": attempt.width,
+        "height": attempt.height,
+        "steps": recipe.steps,
+        "cfg": recipe.cfg,
+        "prompt": recipe.prompt,
+        "negative_prompt": recipe.negative,
+        "denoise": recipe.denoise,
+    }
+    return {name: value for name, value in (facts | attempt.facts).items() if value not in (None, "")}
+
+
+async def _picture(app: App, item_id: str) -> Answer | None:
+    item = await app.gallery.items.get(item_id)
+    if item is None:
+        return None
+    location = await app.gallery.locate(item)
+    picture: Answer = {"image_id": item.id, "path": location.path, "url": location.url, "seed": item.seed}
+    return picture | {"passed": item.passed, "score": _rounded(item.score)}
+
+
+def _next_step(job: Job, answer: Answer) -> str:
+    """What the caller does now, as a call."""
+    if job.state in {"queued", "running"}:
+        return NEXT_WAIT.format(id=job.id)
+    if job.state == "interrupted":
+        return "The process that ran it is gone. A server that is started now takes it up again."
+    if job.state != "succeeded":
+        return "Mend what the error says and ask again." if job.fault else "Ask again when it is wanted."
+    if "image_id" not in answer:
+        return "Its picture was deleted from the gallery."
+    if answer.get("validation", {}).get("passed") is False:
+        return "The judges did not accept it: look at it with get_image, reword the prompt, or ask for more attempts."
+    return f"get_image(image_id='{answer['image_id']}') shows it again; img2img takes the same id."
+
+
+def job_row(job: Job) -> Answer:
+    """One line of a list of jobs."""
+    row: Answer = {"job_id": job.id, "status": STATUS.get(job.state, job.state), "task": job.recipe.task}
+    row |= {"prompt": shortened(job.recipe.prompt), "engine": job.engine, "created": job.created.isoformat()}
+    row |= {"fraction": round(job.progress.fraction, 3), "message": job.progress.message}
+    row["image_ids"] = list(job.item_ids)
+    if job.outcomes:
+        best = job.outcomes[0].chosen
+        row |= {"passed": best.passed, "score": _rounded(best.score)}
+    if job.fault:
+        row["error"] = job.fault.message
+    return row
+
+
+def item_row(item: Item, location: Location) -> Answer:
+    """One line of a list of pictures."""
+    return {
+        "image_id": item.id,
+        "prompt": shortened(item.prompt),
+        "model": item.model,
+        "engine": item.engine,
+        "seed": item.seed,
+        "width": item.width,
+        "height": item.height,
+        "score": _rounded(item.score),
+        "passed": item.passed,
+        "created": item.created.isoformat(),
+        "path": location.path,
+        "url": location.url,
+    }
+
+
+async def item_info(app: App, item: Item) -> Answer:
+    """All that is known about a picture: how it was made, what the judges said, where it comes from."""
+    parents, children = await app.gallery.lineage(item)
+    info = item_row(item, await app.gallery.locate(item))
+    info["prompt"] = item.prompt
+    info |= {"negative_prompt": item.negative, "model_hash": item.model_hash, "job_id": item.job_id}
+    info |= {"attempt": item.attempt, "file_size": item.size, "sha256": item.sha256, "media_type": item.media_type}
+    info["recipe"] = item.recipe.model_dump(mode="json", exclude_none=True)
+    info["rendered"] = item.rendered.model_dump(mode="json", exclude_none=True, exclude={"acceptance"})
+    info["verdicts"] = [verdict.model_dump(mode="json") for verdict in item.verdicts]
+    info["facts"] = item.facts
+    info["parents"] = [parent.id for parent in parents]
+    info["children"] = [child.id for child in children]
+    return info
+
+
+def shortened(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)

@@ -1,0 +1,84 @@
+"""App: the one engine room behind every face. Faces call it and turn its answers into their own form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from workflows.answers import Answer, job_row
+from workflows.gallery import Gallery
+from workflows.studio import Studio
+from workflows.types import EngineStatus, ItemQuery, Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """What is open for one process: built by clients.wiring, closed with it."""
+
+    studio: Studio
+    gallery: Gallery
+    notices: tuple[str, ...] = ()
+    """What the owner should know, such as an optional part that is missing, each with its next step."""
+
+    version: str
+    places: Mapping[str, str]
+    """Where things are kept: home, database, pictures."""
+    memory: Callable[[], dict[str, float]]
+    """Memory of this machine in gigabytes: total, available, used by this process."""
+
+    async def engines(self) -> list[EngineStatus]:
+        return [await engine.status() for engine in self.studio.engines]
+
+    async def status(self) -> Answer:
+        """The state of the whole: engines, work, pictures, memory, and what the owner should know."""
+        page = await self.gallery.search(ItemQuery(limit=1))
+        return {
+            "version": self.version,
+            "engines": [status.model_dump(mode="json") for status in await self.engines()],
+            "judges": list(self.studio.judges),
+            "jobs": [job_row(job) for job in self.studio.active()],
+            "pictures": page.total,
+            "memory_gb": self.memory(),
+            "places": dict(self.places),
+            "notices": list(self.notices),
+        }
+
+
+_current: ContextVar[App | None] = ContextVar("atelier_app", default=None)
+_listener: ContextVar[Callable[[Progress], None] | None] = ContextVar("atelier_listener", default=None)
+
+
+def current_app() -> App:
+    """The app that is open here. Raises RuntimeError outside `open_app`."""
+    app = _current.get()
+    if app is None:
+        raise RuntimeError("No app is open here: use 'async with open_app(settings):' around the call.")
+    return app
+
+
+@contextmanager
+def use_app(app: App) -> Generator[App]:
+    """Make `app` the current one for this task and those it starts."""
+    before = _current.get()
+    _current.set(app)
+    try:
+        yield app
+    finally:  # not by token: a fixture may leave in another context than it entered
+        _current.set(before)
+
+
+def progress_listener() -> Callable[[Progress], None] | None:
+    """Who wants to hear how far the present call is, if anyone."""
+    return _listener.get()
+
+
+@contextmanager
+def listening(listener: Callable[[Progress], None]) -> Generator[None]:
+    """Let `listener` hear the progress of every call made within."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)

@@ -1,0 +1,135 @@
+"""What the core needs from outside. Adapters do not inherit these; the type checker holds them to it in wiring.
+
+Each port promises one family of errors: engines raise EngineError (and ExtraMissing), stores and the ledger
+StorageError, judges none but ExtraMissing and ServiceError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from workflows.types import (
+    Artifact,
+    EngineStatus,
+    FamilyProfile,
+    Item,
+    ItemQuery,
+    Job,
+    Location,
+    Media,
+    ModelInfo,
+    Page,
+    Recipe,
+    RenderStep,
+    Verdict,
+)
+
+Report = Callable[[RenderStep], None]
+"""Called on the event loop as a render goes on."""
+
+
+class Engine(Protocol):
+    """Something that draws. Cancelling the task that awaits `render` is the cancel."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def refusal(self, recipe: Recipe) -> str | None:
+        """Why this engine will not take the recipe, or None when it will."""
+        ...
+
+    async def profile(self, recipe: Recipe) -> FamilyProfile:
+        """What the model that would draw this recipe needs."""
+        ...
+
+    async def render(self, recipe: Recipe, inputs: Mapping[str, Media], report: Report) -> Sequence[Artifact]:
+        """Draw a completed recipe (size, steps, cfg and seed set); `inputs["source"]` for img2img."""
+        ...
+
+    async def models(self, kind: str = "all") -> Sequence[ModelInfo]: ...
+
+    async def status(self) -> EngineStatus: ...
+
+
+class Judge(Protocol):
+    """One kind of check. `recipe` is the user's own, never the reworded one."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def judge(self, picture: Media, recipe: Recipe, profile: FamilyProfile) -> Verdict: ...
+
+
+class Store(Protocol):
+    """Where the bytes of pictures lie. `put` is atomic: a key is there whole or not at all."""
+
+    async def put(self, key: str, media: Media) -> None: ...
+
+    async def get(self, key: str) -> Media:
+        """Raises NotFound."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Deleting what is not there is no error."""
+        ...
+
+    async def locate(self, key: str) -> Location: ...
+
+    async def keys(self, prefix: str) -> Sequence[str]: ...
+
+
+class Jobs(Protocol):
+    """The durable list of jobs. Only the holder of a job's token may write its result."""
+
+    async def add(self, job: Job) -> None: ...
+
+    async def claim(self, job_id: str) -> str:
+        """Take the job for one run: a fresh token, which makes every earlier token worthless."""
+        ...
+
+    async def save(self, job: Job, token: str, items: Sequence[Item] = ()) -> bool:
+        """Write the job and its new items in one transaction; False when the token is no longer the holder's."""
+        ...
+
+    async def get(self, job_id: str) -> Job | None: ...
+
+    async def recent(self, limit: int, states: Sequence[str] = ()) -> Sequence[Job]:
+        """Newest first; only those in the given states when any are given."""
+        ...
+
+
+class Items(Protocol):
+    """The rows of the gallery."""
+
+    async def get(self, name: str) -> Item | None:
+        """By id, or by the file name or key that it is stored under."""
+        ...
+
+    async def search(self, query: ItemQuery) -> Page: ...
+
+    async def remove(self, item_id: str) -> bool: ...
+
+    async def children(self, item_id: str) -> Sequence[Item]: ...
+
+
+class Sources(Protocol):
+    """Input pictures by reference: gallery ids are resolved by the studio, everything else here."""
+
+    async def open(self, reference: str) -> Media:
+        """A path below an allowed root, an https URL or a data URI, decoded and encoded anew as PNG.
+
+        Raises BadRecipe for what may not be read, ServiceError when a URL does not answer.
+        """
+        ...
+
+
+class Presence(Protocol):
+    """Which processes are alive, so that a job of a dead one can be told from a job of a neighbour."""
+
+    @property
+    def owner(self) -> str:
+        """The name of this process, written into the jobs it runs."""
+        ...
+
+    async def alive(self, owner: str) -> bool: ...

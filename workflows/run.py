@@ -1,0 +1,200 @@
+"""Run: one job being carried out in this process, from its claim in the ledger to its last picture."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from workflows.errors import StorageError, StudioError
+from workflows.loop import Loop
+from workflows.ports import Engine, Jobs, Judge, Store
+from workflows.stamp import stamped_item
+from workflows.types import (
+    Artifact,
+    Attempt,
+    FamilyProfile,
+    Fault,
+    Item,
+    Job,
+    JobState,
+    Media,
+    Outcome,
+    Progress,
+    Recipe,
+    now,
+)
+
+log = logging.getLogger("atelier.run")
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    """What a run works with."""
+
+    store: Store
+    jobs: Jobs
+    engine: Engine
+    judges: Sequence[Judge]
+
+
+@dataclass(kw_only=True)
+class Run:
+    """Owns the task of one job. `job` is always as far as the work is; the ledger follows at every attempt."""
+
+    job: Job
+    profile: FamilyProfile
+    bench: Workbench
+    glimpse: Media | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
+    _listeners: list[Listener] = field(default_factory=list[Listener], init=False)
+    _stopping: Literal["cancelled", "interrupted"] = field(default="interrupted", init=False)
+    _token: str = field(default="", init=False)
+    _closing: bool = field(default=False, init=False)
+
+    def start(self, on_end: Callable[[], object]) -> None:
+        self._task = asyncio.create_task(self._work(on_end), name=f"job {self.job.id}")
+
+    async def cancel(self) -> None:
+        """Stop for good, and wait until the engine has really stopped."""
+        self._stop("cancelled")
+        await self.ended.wait()
+
+    def interrupt(self) -> None:
+        """Stop for now: the job can be taken up again."""
+        self._stop("interrupted")
+
+    def _stop(self, how: Literal["cancelled", "interrupted"]) -> None:
+        if self._task is not None and not self._task.cancelling() and not self._closing:
+            self._stopping = how
+            self._task.cancel()
+
+    async def watch(self, seconds: float, listener: Listener | None) -> Job:
+        """Wait at most `seconds` for the end; `listener` hears of every step meanwhile."""
+        if listener is not None:
+            listener(self.job.progress)
+            self._listeners.append(listener)
+        try:
+            async with asyncio.timeout(seconds):
+                await self.ended.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if listener is not None:
+                self._listeners.remove(listener)
+        return self.job
+
+    # ------------------------------------------------------------------ the task
+
+    async def _work(self, on_end: Callable[[], object]) -> None:
+        try:
+            await self._carry_out()
+        except asyncio.CancelledError:
+            await self._close(state=self._stopping)
+        except StudioError as error:
+            await self._close(state="failed", fault=Fault(code=error.code, message=str(error)))
+        except Exception:  # the top of the task: the job must not stay "running" for ever
+            log.exception("job %s broke", self.job.id)
+            message = "Something broke inside Atelier; its log (stderr) has the details."
+            await self._close(state="failed", fault=Fault(code="internal_error", message=message))
+        finally:
+            on_end()
+            self.ended.set()
+
+    async def _carry_out(self) -> None:
+        self._token = await self.bench.jobs.claim(self.job.id)
+        await self._record(state="running", runs=self.job.runs + 1)
+        inputs = await self._inputs()
+        for picture in range(len(self.job.outcomes), self.job.recipe.count):
+            outcome = await self._picture(picture, inputs)
+            await self._file(picture, outcome)
+        await self._record(state="succeeded", progress=Progress(fraction=1.0, message="Done"))
+
+    async def _inputs(self) -> Mapping[str, Media]:
+        source = self.job.recipe.source
+        return {} if source is None else {"source": await self.bench.store.get(source)}
+
+    async def _picture(self, picture: int, inputs: Mapping[str, Media]) -> Outcome:
+        recipe = self.recipe_of(picture)
+
+        async def keep(number: int, artifact: Artifact) -> str:
+            key = f"{self.job.id}/{number}/{picture + 1}.png"
+            await self.bench.store.put(key, artifact.media)
+            return key
+
+        async def finished(attempt: Attempt) -> None:
+            await self._record(attempts=(*self.job.attempts, attempt))
+
+        return await Loop(
+            recipe=recipe,
+            profile=self.profile,
+            engine=self.bench.engine,
+            judges=self.bench.judges,
+            inputs=inputs,
+            keep=keep,
+            finished=finished,
+            report=lambda progress, glimpse: self._report(picture, progress, glimpse),
+            done=self.job.attempts,
+        ).run()
+
+    def recipe_of(self, picture: int) -> Recipe:
+        """The recipe of one picture of the job: a batch differs in the seed alone."""
+        recipe = self.job.recipe
+        return recipe.but(count=1, seed=((recipe.seed or 0) + picture) % 2**32)
+
+    async def _file(self, picture: int, outcome: Outcome) -> None:
+        """Stamp the best attempt, list it, and only then let go of the others."""
+        chosen = outcome.chosen
+        raw = await self.bench.store.get(chosen.key)
+        item, media = await asyncio.to_thread(
+            stamped_item, raw, self.job, self.recipe_of(picture), chosen, self.bench.engine.name
+        )
+        await self.bench.store.put(chosen.key, media)
+        await self._record(
+            [item], outcomes=(*self.job.outcomes, outcome), attempts=(), item_ids=(*self.job.item_ids, item.id)
+        )
+        await self._discard([attempt for attempt in outcome.attempts if attempt.key != chosen.key])
+
+    async def _discard(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            await self.bench.store.delete(attempt.key)
+
+    def _report(self, picture: int, progress: Progress, glimpse: Media | None) -> None:
+        count = self.job.recipe.count
+        fraction = max(self.job.progress.fraction, (picture + progress.fraction) / count)
+        message = f"Picture {picture + 1} of {count}. {progress.message}" if count > 1 else progress.message
+        self.job = self.job.but(progress=progress.but(fraction=fraction, message=message))
+        self.glimpse = glimpse or self.glimpse
+        self._announce()
+
+    def _announce(self) -> None:
+        for listener in tuple(self._listeners):
+            listener(self.job.progress)
+
+    async def _record(self, items: Sequence[Item] = (), **changes: object) -> None:
+        """Bring the ledger up to date. Raises StorageError when another process has taken the job over."""
+        self.job = self.job.but(**changes, updated=now())
+        if not await self.bench.jobs.save(self.job, self._token, items):
+            raise StorageError("Another process has taken this job over; what it makes counts, not this.")
+        self._announce()
+
+    async def _close(self, *, state: JobState, fault: Fault | None = None) -> None:
+        """The last word on a job that did not succeed. A ledger that cannot be written is logged, not raised."""
+        self._closing = True
+        attempts = self.job.attempts
+        self.job = self.job.but(
+            state=state, fault=fault, updated=now(), attempts=attempts if state == "interrupted" else ()
+        )
+        try:
+            if state != "interrupted":
+                await self._discard(attempts)
+            if not self._token:
+                self._token = await self.bench.jobs.claim(self.job.id)
+            await self.bench.jobs.save(self.job, self._token)
+        except StorageError:
+            log.exception("the end of job %s could not be written down", self.job.id)
