@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clients.config import Settings
-from clients.tools import TOOLS
+from clients.tools.server import TOOLS
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("clients", "workflows", "utils", "tests", "examples")

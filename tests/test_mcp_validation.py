@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from clients.tools.generation import generate_image
 from tests.fakes import FakeEngine, FakeJudge, fake_app
+from workflows.errors import OutOfMemory
 
 LOW = "Low positive CLIP score: {:.3f} < 0.25"
 
@@ -70,3 +73,11 @@ async def test_missing_judges_skip_validation_and_name_the_extra(tmp_path: Path)
     assert answer["status"] == "success"
     assert answer["validation"] == {"skipped": missing}
     assert len(answer["attempts"]) == 1
+
+
+async def test_a_render_that_breaks_raises_its_own_error_and_names_the_job(tmp_path: Path) -> None:
+    async with fake_app(tmp_path, engine=FakeEngine(errors=[OutOfMemory("needs 9 GB, has 8")])) as app:
+        with pytest.raises(OutOfMemory, match="needs 9 GB, has 8") as caught:
+            await generate_image(prompt="single car")
+        [job] = await app.studio.history(1)
+    assert job.id in str(caught.value)

@@ -12,6 +12,7 @@ from clients.tools import arguments as a
 from clients.tools.contract import Tool, going_down
 from workflows.answers import job_answer
 from workflows.app import current_app, progress_listener
+from workflows.errors import revived
 from workflows.types import Acceptance, Job, Recipe
 
 
@@ -39,8 +40,8 @@ async def generate_image(
     """Use this whenever the user wants a new picture from words.
 
     Renders, judges the picture against the prompt, retries with a revised prompt where the judge says no, and files
-    the best attempt. The answer has the picture, its path and image_id, seed, scores and all attempts. When it takes
-    longer than wait_seconds the status is "running": call get_progress with the job_id.
+    the best attempt. Leave out what you have no opinion on: it is the model's own. The answer has the picture, path,
+    image_id, seed, scores and attempts. Status "running": call get_progress with the job_id.
     """
     recipe = Recipe.checked(
         prompt=prompt,
@@ -86,8 +87,7 @@ async def img2img(
 ) -> dict[str, Any]:
     """Use this to make a new picture out of an existing one: a variation, another style, a changed detail.
 
-    A low denoise keeps the composition, a high one follows the prompt. Judged, retried and answered like
-    generate_image; the new picture is filed as a child of the input when that is in the gallery.
+    A low denoise keeps the composition, a high one follows the prompt. The rest is as in generate_image.
     """
     recipe = Recipe.checked(
         task="img2img",
@@ -131,16 +131,19 @@ def acceptance(
 async def carry_out(recipe: Recipe, input_image: str | None, wait_seconds: float) -> dict[str, Any]:
     """Start the job and tell how it ended, or how far it is after `wait_seconds`.
 
-    A caller who gives up before the answer takes the job along; a server that ends does not.
+    Raises what the job failed of. A caller who gives up before the answer takes the job along; a server that ends
+    does not.
     """
     app = current_app()
     job = await _started(recipe, input_image)
     try:
         job = await app.studio.wait(job.id, min(wait_seconds, a.MAX_WAIT), progress_listener())
-        return await job_answer(app, job)
     except asyncio.CancelledError:
         await _abandon(job)
         raise
+    if job.fault is not None:
+        raise revived(job.fault.code, f"{job.fault.message} (job {job.id})")
+    return await job_answer(app, job)
 
 
 async def _started(recipe: Recipe, input_image: str | None) -> Job:

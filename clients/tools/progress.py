@@ -41,8 +41,10 @@ class Reporter:
 
     async def run(self) -> None:
         while True:
+            # Not wait_for: in Python 3.11 it loses a cancel that comes together with the news.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), self._heartbeat)
+                async with asyncio.timeout(self._heartbeat):
+                    await self._news.wait()
             self._news.clear()
             if self._latest is not None:
                 await self._tell(self._latest)

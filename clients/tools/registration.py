@@ -96,7 +96,6 @@ def registered(spec: Tool, door: Door, inline: bool) -> StudioTool:
         is_async=True,
         context_kwarg=None,
         annotations=ToolAnnotations(
-            title=spec.title,
             read_only_hint=spec.read_only,
             destructive_hint=spec.destructive,
             idempotent_hint=spec.idempotent,

@@ -79,7 +79,7 @@ def media_type_of(picture: bytes) -> str:
 
 def checked(name: str) -> None:
     """Raises ResourceNotFoundError for what cannot be an id, before anything looks for it."""
-    if len(name) > 200 or not re.fullmatch(NAME, name):
+    if not re.fullmatch(NAME, name):
         raise ResourceNotFoundError(f"There is nothing called {name[:80]!r}.")
 
 

@@ -1,4 +1,8 @@
-"""The shape of every structured answer, for the output schemas. Rows come from workflows.answers as they are."""
+"""The shape of every structured answer, for the output schemas: what a program may rely on.
+
+Answers have more keys than these. Rows come from workflows.answers as they are, and are not spelt out: the list of
+tools is read by a model at every turn.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,16 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-
-class JobRow(TypedDict):
-    job_id: str
-    status: str
-    prompt: str
-    image_ids: list[str]
-    error: NotRequired[str]
+Row = dict[str, Any]
 
 
 class Queue(TypedDict):
-    running: list[JobRow]
-    waiting: list[JobRow]
+    running: list[Row]
+    waiting: list[Row]
 
 
 class History(TypedDict):
-    jobs: list[JobRow]
+    jobs: list[Row]
 
 
 class Stopped(TypedDict):
@@ -31,28 +29,21 @@ class Stopped(TypedDict):
     message: str
 
 
-class ImageRow(TypedDict):
-    image_id: str
-    prompt: str
-    model: str
-    seed: int
-    width: int
-    height: int
-    created: str
-    path: str | None
-    url: str
-
-
 class ImageList(TypedDict):
-    images: list[ImageRow]
+    images: list[Row]
     total: int
     cursor: NotRequired[str]
 
 
-class ImageInfo(ImageRow):
+class ImageInfo(TypedDict):
+    image_id: str
+    prompt: str
+    model: str
+    seed: int
+    url: str
     job_id: str
-    recipe: dict[str, Any]
-    verdicts: list[dict[str, Any]]
+    recipe: Row
+    verdicts: list[Row]
     parents: list[str]
     children: list[str]
 
@@ -65,10 +56,8 @@ class Deleted(TypedDict):
 
 class SystemStatus(TypedDict):
     version: str
-    engines: list[dict[str, Any]]
+    engines: list[Row]
     judges: list[str]
-    jobs: list[JobRow]
+    jobs: list[Row]
     pictures: int
-    memory_gb: dict[str, float]
-    places: dict[str, str]
     notices: list[str]

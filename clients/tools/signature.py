@@ -67,7 +67,8 @@ class Signature:
         properties: Schema = self.schema["properties"]
         if error["type"] == "extra_forbidden":
             return _unknown(name, list(properties))
-        allowed = f"must be {in_words(properties[name])}"
+        own_words = error.get("ctx", {}).get("error")
+        allowed = str(own_words or f"must be {in_words(properties[name])}")
         if error["type"] == "missing":
             return f"{name} is missing: it {allowed}."
         return str(BadRecipe(name, error["input"], allowed))
@@ -79,7 +80,7 @@ def output_schema(function: Callable[..., Awaitable[Any]]) -> Schema:
 
 
 def compact(schema: Any, is_names: bool = False) -> Any:
-    """The schema without what tells a model nothing: titles, and null as a way to leave an argument out."""
+    """The schema without what tells nothing: titles, JSON Schema's own defaults, null for an argument left out."""
     if isinstance(schema, list):
         return [compact(part) for part in cast(list[Any], schema)]
     if not isinstance(schema, dict):
@@ -90,7 +91,7 @@ def compact(schema: Any, is_names: bool = False) -> Any:
     kept = {
         key: compact(part, is_names=key in {"properties", "$defs"})
         for key, part in whole.items()
-        if key != "title" and not (key == "default" and part is None)
+        if key != "title" and (key, part) not in (("default", None), ("additionalProperties", True))
     }
     return _without_null(kept) if "default" in whole else kept
 
@@ -106,9 +107,6 @@ def in_words(schema: Schema) -> str:
     """What a property allows: "a whole number from 64 to 4096 and a multiple of 8"."""
     if "enum" in schema:
         return f"one of {', '.join(str(value) for value in schema['enum'])}"
-    if "pattern" in schema:
-        description = str(schema["description"])
-        return f"given as: {description[0].lower()}{description[1:]}"
     return f"{_KINDS.get(str(schema.get('type')), 'of the right type')}{_bounds(schema)}"
 
 
@@ -124,9 +122,9 @@ _KINDS = {
 def _bounds(schema: Schema) -> str:
     parts: list[str] = []
     if "minimum" in schema and "maximum" in schema:
-        parts.append(f" from {schema['minimum']} to {schema['maximum']}")
+        parts.append(f" from {_plain(schema['minimum'])} to {_plain(schema['maximum'])}")
     if "exclusiveMinimum" in schema:
-        parts.append(f" above {schema['exclusiveMinimum']}, at most {schema['maximum']}")
+        parts.append(f" above {schema['exclusiveMinimum']}, at most {_plain(schema['maximum'])}")
     if "multipleOf" in schema:
         parts.append(f" and a multiple of {schema['multipleOf']}")
     if "maxLength" in schema:
@@ -136,6 +134,11 @@ def _bounds(schema: Schema) -> str:
     if schema.get("format") == "date-time":
         parts.append(" such as 2026-01-31T12:00:00Z")
     return "".join(parts)
+
+
+def _plain(number: float) -> str:
+    """Without the fraction that a whole number does not need."""
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _default(parameter: inspect.Parameter) -> Any:

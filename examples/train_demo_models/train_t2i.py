@@ -87,16 +87,16 @@ def build_cache(vae: Any, tokenizer: Any, size: int, mix: Mix, rng: random.Rando
 class Trainer:
     """One training run; `step` trains on one batch, `save` writes the averaged weights as a pipeline."""
 
-    def __init__(self, unet: Any, text_encoder: Any, vae: Any, tokenizer: Any, rng: random.Random) -> None:
+    def __init__(self, unet: Any, text_encoder: Any, vae: Any, tokenizer: Any, learns_words: bool) -> None:
         unet.set_attn_processor(library("diffusers.models.attention_processor").AttnProcessor())
         self.unet = unet.to(memory_format=torch.channels_last).train()
-        self.text_encoder, self.vae, self.tokenizer, self.rng = text_encoder.train(), vae, tokenizer, rng
+        self.text_encoder, self.vae, self.tokenizer = text_encoder.train(), vae, tokenizer
+        self.learns_words = learns_words
         self.scheduler = library("diffusers").DDIMScheduler(**SCHEDULE)
-        groups: list[dict[str, Any]] = [
-            {"params": list(unet.parameters()), "weight_decay": 0.01, "scale": 1.0},
-            {"params": list(text_encoder.parameters()), "weight_decay": 0.01, "scale": 0.25},
-        ]
-        self.parameters: list[torch.nn.Parameter] = groups[0]["params"] + groups[1]["params"]
+        groups: list[dict[str, Any]] = [{"params": list(unet.parameters()), "weight_decay": 0.01, "scale": 1.0}]
+        if learns_words:
+            groups.append({"params": list(text_encoder.parameters()), "weight_decay": 0.01, "scale": 0.25})
+        self.parameters: list[torch.nn.Parameter] = [p for group in groups for p in group["params"]]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98))
         self.average = Average(self.parameters, 0.9985)
 
@@ -109,7 +109,8 @@ class Trainer:
         noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
         velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents
         with torch.autocast("cpu", torch.bfloat16):
-            states = self.text_encoder(tokens).last_hidden_state
+            with torch.set_grad_enabled(self.learns_words):
+                states = self.text_encoder(tokens).last_hidden_state
             predicted = self.unet(noisy.contiguous(memory_format=torch.channels_last), times, states).sample
         return functional.mse_loss(predicted.float(), velocity)
 
@@ -174,6 +175,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--single", type=float, default=GENERATOR_MIX.single)
     parser.add_argument("--shapes", type=float, nargs=len(SHAPES), default=GENERATOR_MIX.shapes)
     parser.add_argument("--sizes", type=float, nargs=3, default=GENERATOR_MIX.sizes)
+    parser.add_argument("--freeze-text", action="store_true", help="leave the text encoder as it is, which is faster")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
@@ -187,7 +189,7 @@ def main() -> None:
     mix = replace(GENERATOR_MIX, single=args.single, shapes=tuple(args.shapes), sizes=tuple(args.sizes))
     cache = build_cache(vae, open_clip_tokenizer(bpe), args.scenes, mix, rng)
     log.info("%d scenes cached, latents' deviation %.3f", len(cache.latents), cache.latents[:2000].float().std())
-    trainer = Trainer(unet, text_encoder, vae, pipeline_tokenizer(bpe), rng)
+    trainer = Trainer(unet, text_encoder, vae, pipeline_tokenizer(bpe), not args.freeze_text)
     budget, report, checkpoint = Budget(args.minutes, args.rate, args.hold, args.floor, 100), Every(60), Every(480)
     loss = 0.0
     while budget.done < 1:

@@ -18,7 +18,7 @@ from clients.tools.server import StudioServer, build_server
 from tests.fakes import FakeEngine, FakeJudge, fake_app
 from workflows.app import App
 
-Era = Literal["legacy", "2026-07-28"]
+Era = Literal["legacy", "auto", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from pathlib import Path
 
@@ -97,7 +96,7 @@ async def test_inline_pictures_can_be_switched_off_in_one_place(tmp_path: Path) 
 async def test_an_unknown_argument_is_refused_with_the_nearest_real_one(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         text = await at.refused("generate_image", prompt="a cat", negativ_prompt="dogs")
-    assert text == "There is no argument 'negativ_prompt'. Did you mean negative_prompt?"
+    assert text == "There is no argument 'negativ_prompt'. Did you mean negative_prompt, prompt?"
 
 
 @pytest.mark.parametrize(
@@ -133,9 +132,9 @@ async def test_an_error_of_the_studio_reaches_the_model_word_for_word(tmp_path: 
 
 async def test_a_failed_render_is_told_with_its_reason(tmp_path: Path) -> None:
     async with desk(tmp_path, engine=FakeEngine(errors=[RenderFailed("the lamp broke")])) as at:
-        answer = await at.ask("generate_image", prompt="a cat")
-    assert answer["status"] == "failed"
-    assert "the lamp broke" in json.dumps(answer["error"])
+        assert (await at.refused("generate_image", prompt="a cat")).startswith("the lamp broke")
+        jobs = (await at.ask("get_history"))["jobs"]
+    assert [(job["status"], job["error"]) for job in jobs] == [("failed", "the lamp broke")]
 
 
 async def test_what_nobody_foresaw_stays_in_the_log(
@@ -313,7 +312,8 @@ async def test_an_answer_that_clients_would_choke_on_is_refused(tmp_path: Path) 
     assert result.structured_content is None
 
 
-async def test_the_instructions_are_given_and_short(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_the_instructions_are_given_and_short(era: Era, tmp_path: Path) -> None:
+    async with desk(tmp_path, era) as at:
         assert at.client.instructions == INSTRUCTIONS
     assert len(INSTRUCTIONS) < 2000
