@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
@@ -37,7 +38,7 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     from workflows.gallery import Gallery
     from workflows.studio import Studio
 
-    settings = settings or load_settings()
+    settings = settings or await asyncio.to_thread(load_settings)
     home = settings.atelier_home
     places = {"home": str(home), "database": str(home / "atelier.db"), "pictures": str(home / "pictures")}
     async with AsyncExitStack() as stack:
@@ -63,7 +64,7 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
             studio=studio,
             gallery=Gallery(ledger.items, store),
             notices=tuple(_notices(settings)),
-            version=own_version(),
+            version=await asyncio.to_thread(own_version),
             places=places,
             memory=_memory,
         )

@@ -92,7 +92,7 @@ def metadata(job: Job, attempt: Attempt) -> Answer:
         "negative_prompt": recipe.negative,
         "denoise": recipe.denoise,
     }
-    return {name: value for name, value in (facts | attempt.facts).items() if value not in (None, "")}
+    return {name: value for name, value in (facts | attempt.facts).items() if value not in (None, "", [])}
 
 
 async def _picture(app: App, item_id: str) -> Answer | None:

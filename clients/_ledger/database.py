@@ -34,7 +34,7 @@ PRAGMAS = (
 _REMEDIES = {
     "SQLITE_CORRUPT": "The file is damaged. Stop Atelier, move it aside (the pictures stay) and start again; "
     "'sqlite3 FILE .recover' often saves the rows",
-    "SQLITE_NOTADB": "The file is not a database. Move it aside, or point DATABASE_URL or ATELIER_HOME elsewhere",
+    "SQLITE_NOTADB": "The file is not a database. Move it aside, or point ATELIER_HOME elsewhere",
     "SQLITE_READONLY": "The file or its folder is read-only. Give this user the right to write there",
     "SQLITE_CANTOPEN": "The file cannot be opened. Check that its folder exists and that this user may write there",
     "SQLITE_PERM": "Give this user the right to read and write the file",

@@ -31,7 +31,7 @@ async def list_images(
     app = current_app()
     wanted = ItemQuery.checked(
         limit=limit,
-        cursor=cursor,
+        cursor=cursor or None,
         query=query,
         model=model,
         min_score=min_score,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,3 +115,30 @@ def test_help_and_version(home: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "1.2.3" in capsys.readouterr().out
     assert atelier("a", "--help") == 0
     assert "--retry-limit" in capsys.readouterr().out
+
+
+ENDLESS = """
+import asyncio, sys
+from pathlib import Path
+from clients.cli import Parts, run
+from tests.fakes import FakeEngine, fake_app
+
+class Endless(FakeEngine):
+    async def render(self, recipe, inputs, report):
+        print("drawing", flush=True)
+        await asyncio.Event().wait()
+
+parts = Parts(open_app=lambda: fake_app(Path(sys.argv[1]), engine=Endless()), examine=list, serve=print, version="0")
+sys.exit(run(["a red circle"], parts))
+"""
+
+
+async def test_ctrl_c_cancels_the_job_and_is_code_130(home: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(home)], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "drawing\n"
+        command.send_signal(signal.SIGINT)
+        assert command.wait(30) == 130
+    async with fake_app(home) as app:
+        [job] = await app.studio.history(5)
+        assert job.state == "cancelled"

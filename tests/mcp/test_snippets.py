@@ -35,8 +35,8 @@ def test_the_claude_code_snippet_is_one_shell_line(monkeypatch: pytest.MonkeyPat
 
 
 def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ATELIER_TOKEN", "secret")
-    assert "secret" not in snippet("claude-desktop", ROOT / "mcp_server.py")
+    monkeypatch.setenv("ATELIER_TOKEN", "hush-hush")
+    assert "hush-hush" not in snippet("claude-desktop", ROOT / "mcp_server.py")
 
 
 def test_the_installed_command_is_taken_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

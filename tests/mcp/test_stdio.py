@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from clients.config import load_settings
 from tests.fakes import fake_app
 from tests.mcp.desk import ERAS, Era, pictures, told
 from tests.mcp.process import INITIALIZE, INITIALIZED, PROMPT, SERVER, Pipe, call, environment, over_stdio, piped
-from workflows.app import App
 from workflows.types import Job
 
 
@@ -33,9 +31,7 @@ async def test_a_real_process_draws_a_judged_picture(era: Era, tmp_path: Path) -
 
 
 async def test_nothing_but_json_rpc_reaches_the_client(tmp_path: Path) -> None:
-    noisy = f"import runpy, sys; sys.argv = [{SERVER!r}]; runpy.run_path({SERVER!r}, run_name='__main__')"
-    (tmp_path / "sqlalchemy_noise.py").write_text("print('noise')", encoding="utf-8")
-    async with piped(tmp_path, "-c", noisy) as pipe:
+    async with piped(tmp_path) as pipe:
         pipe.send(INITIALIZE, INITIALIZED, call(2, "get_queue"))
         assert (await pipe.answer(1))["result"]["serverInfo"]["name"] == "atelier"
         assert (await pipe.answer(2))["result"]["structuredContent"] == {"running": [], "waiting": []}
@@ -114,11 +110,7 @@ async def _begin_a_long_job(pipe: Pipe) -> None:
 
 async def _jobs(home: Path) -> list[Job]:
     async with fake_app(home) as app:
-        return await _history(app)
-
-
-async def _history(app: App) -> list[Job]:
-    return await app.studio.history(5)
+        return await app.studio.history(5)
 
 
 async def test_faulty_settings_are_all_named_and_end_in_a_usage_error(tmp_path: Path) -> None:
@@ -129,7 +121,3 @@ async def test_faulty_settings_are_all_named_and_end_in_a_usage_error(tmp_path: 
     _, errors = await process.communicate()
     assert process.returncode == 2
     assert b"ATELIER_INLINE_IMAGES" in errors and b"ATELIER_IDLE_UNLOAD" in errors
-
-
-def test_the_settings_of_a_test_are_its_own(tmp_path: Path) -> None:
-    assert load_settings().atelier_home == tmp_path / "home"
