@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mimetypes
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ from workflows import answers
 from workflows.answers import Answer
 from workflows.app import App
 from workflows.errors import BadRecipe, StudioError
-from workflows.types import Acceptance, ItemQuery, Job, Recipe
+from workflows.types import Acceptance, ItemQuery, Job, Media, Recipe
 
 DONE, FAILED, USAGE, NOT_ACCEPTED, INTERRUPTED = 0, 1, 2, 3, 130
 WAIT_SECONDS = 24 * 3600.0
@@ -172,7 +173,7 @@ def _generate(parts: Parts) -> Callable[..., None]:
 async def _make(app: App, given: Mapping[str, Any]) -> int:
     """Carry out one `generate`; `given` are its options by name."""
     as_json: bool = given["as_json"]
-    image = await asyncio.to_thread(_absolute, given["image"])
+    image = await asyncio.to_thread(_picture, given["image"])
     job = await _carry_out(app, _recipe(given), image, quiet=as_json)
     answer = await answers.job_answer(app, job)
     await asyncio.to_thread(_deliver, answer, given["output"])
@@ -193,12 +194,14 @@ def _recipe(given: Mapping[str, Any]) -> Recipe:
     return Recipe.checked(**same | {"task": task, "seed": seed, "acceptance": acceptance})
 
 
-def _absolute(image: str | None) -> str | None:
-    """A path as typed in this folder is meant from this folder."""
-    return str(Path(image).absolute()) if image is not None and Path(image).is_file() else image
+def _picture(given: str | None) -> str | Media | None:
+    """A file is read as the user who typed its name; anything else is a reference for the studio."""
+    if given is None or not Path(given).is_file():
+        return given
+    return Media(data=Path(given).read_bytes(), media_type=mimetypes.guess_type(given)[0] or "application/octet-stream")
 
 
-async def _carry_out(app: App, recipe: Recipe, image: str | None, *, quiet: bool) -> Job:
+async def _carry_out(app: App, recipe: Recipe, image: str | Media | None, *, quiet: bool) -> Job:
     """Submit and wait, with a bar on a terminal; Ctrl-C cancels the job before it leaves."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, disable=quiet or not err.is_terminal, transient=True) as bar:

@@ -40,6 +40,14 @@ def size_for(
     return wide, _fit("aspect", aspect, math.sqrt(area / ratio), profile)
 
 
+def size_like(profile: FamilyProfile, width: int, height: int) -> tuple[int, int]:
+    """The family's pixel area in the shape of a given picture; a shape beyond its limits becomes the nearest within."""
+    ratio = min(max(width / height, 1 / MAX_RATIO), MAX_RATIO)
+    area = profile.width * profile.height
+    wide, high = (max(MIN_EDGE, _rounded(edge, profile)) for edge in (math.sqrt(area * ratio), math.sqrt(area / ratio)))
+    return wide, high
+
+
 def ratio_of(aspect: str) -> float:
     """Width over height of '16:9', 'portrait', 'landscape' or 'square'. Raises BadRecipe."""
     text = aspect.strip().lower()

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from utils.images import decode
+from utils.images import BadPicture, decode, encode_png
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StudioError
 from workflows.ports import Engine, Items, Jobs, Judge, Presence, Sources, Store
 from workflows.run import Run, Workbench
-from workflows.sizes import size_for
+from workflows.sizes import size_for, size_like
 from workflows.types import MAX_SEED, FamilyProfile, Fault, Job, Media, Progress, Recipe, new_id, now
 
 MAX_WAITING = 100
@@ -61,9 +61,10 @@ class Studio:
             run.interrupt()
         await asyncio.gather(*(run.ended.wait() for run in runs))
 
-    async def submit(self, recipe: Recipe, input_image: str | None = None) -> Job:
+    async def submit(self, recipe: Recipe, input_image: str | Media | None = None) -> Job:
         """Complete the recipe, choose the engine, write the job to the ledger, start it.
 
+        `input_image` is a reference that the sources may open, or the bytes themselves from a caller who has them.
         Raises BadRecipe for what cannot be drawn, EngineUnavailable with every engine's reason.
         """
         self._admit(recipe, input_image)
@@ -139,7 +140,7 @@ class Studio:
 
     # ------------------------------------------------------------------ steps
 
-    def _admit(self, recipe: Recipe, input_image: str | None) -> None:
+    def _admit(self, recipe: Recipe, input_image: str | Media | None) -> None:
         if len(self._runs) >= MAX_WAITING:
             raise EngineUnavailable(f"{MAX_WAITING} jobs wait already: cancel some (get_queue, cancel) or wait.")
         if recipe.task == "img2img" and input_image is None:
@@ -148,11 +149,13 @@ class Studio:
         if unknown is not None:
             raise BadRecipe("checks", unknown, f"the checks are: {', '.join(self.judges)}")
 
-    async def _open_source(self, reference: str) -> SourcePicture:
-        item = await self.items.get(reference)
-        media = await self.store.get(item.key) if item else await self.sources.open(reference)
-        width, height = (await asyncio.to_thread(decode, media.data)).size
-        return SourcePicture(media=media, width=width, height=height, item_id=item.id if item else None)
+    async def _open_source(self, given: str | Media) -> SourcePicture:
+        item = await self.items.get(given) if isinstance(given, str) else None
+        if item is not None:
+            media = await self.store.get(item.key)
+        else:
+            media = await self.sources.open(given) if isinstance(given, str) else given
+        return await asyncio.to_thread(_as_source, media, item.id if item else None)
 
     async def _choose(self, recipe: Recipe) -> Engine:
         """The named engine, or the first that does not refuse."""
@@ -204,10 +207,22 @@ class Studio:
         return settled
 
 
+def _as_source(media: Media, item_id: str | None) -> SourcePicture:
+    """The picture decoded and encoded anew: nothing but its pixels goes on. Raises BadRecipe."""
+    try:
+        image = decode(media.data)
+    except BadPicture as error:
+        raise BadRecipe("input_image", media.media_type, f"it must be a whole PNG, JPEG or WebP ({error})") from error
+    png = Media(data=encode_png(image), media_type="image/png")
+    return SourcePicture(media=png, width=image.width, height=image.height, item_id=item_id)
+
+
 def complete(recipe: Recipe, profile: FamilyProfile, source: SourcePicture | None = None) -> Recipe:
     """The recipe with every `None` that the render needs filled in: explicit, then quality, then the family's own."""
-    aspect = recipe.aspect or (f"{source.width}:{source.height}" if source and not recipe.width else None)
-    width, height = size_for(profile, recipe.width, recipe.height, aspect)
+    if source and not (recipe.width or recipe.height or recipe.aspect):
+        width, height = size_like(profile, source.width, source.height)
+    else:
+        width, height = size_for(profile, recipe.width, recipe.height, recipe.aspect)
     return recipe.but(
         width=width,
         height=height,

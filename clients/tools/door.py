@@ -51,10 +51,6 @@ class Door:
             self._owner = asyncio.create_task(self._hold(self._opened, self._close), name="app")
         return await asyncio.shield(self._opened)
 
-    @property
-    def is_open(self) -> bool:
-        return self._opened is not None and self._opened.done()
-
     @asynccontextmanager
     async def lifespan(self, _server: object) -> AsyncGenerator[Door]:
         """Serve: take up unfinished work in the background, close the App at the end."""

@@ -130,6 +130,8 @@ class _Writer:
             tail = self.rng.choice((", {}", " in {}", " colored {}", ", {}", " that is {}")).format(hue.strip())
             hue = ""
         attributes = hue + size if size and self.chance(0.15) else size + hue
+        if self.chance(0.06):
+            attributes = self.rng.choice(w.NEUTRAL_WORDS) + " " + attributes
         if self.facts.count == 1:
             return self.one(attributes + noun), tail
         return self.number() + attributes + plural(noun), tail

@@ -56,17 +56,20 @@ PLACE_WORDS: tuple[tuple[str, ...], ...] = (
 )
 
 POSE_WORDS: tuple[tuple[str, ...], ...] = (
-    ("with arms down", "arms down", "with arms at the sides", "with lowered arms", "with hands down"),
-    ("with arms raised", "with raised arms", "with arms up", "raising both arms", "with hands up", "arms raised"),
     (
-        "with arms out",
-        "with arms outstretched",
-        "with arms spread",
-        "in a t-pose",
-        "arms out",
-        "with outstretched arms",
+        "with arms down", "arms down", "with arms at the sides", "with lowered arms", "with hands down",
+        "with both arms down", "arms by the side", "with his arms hanging down",
     ),
-)
+    (
+        "with arms raised", "with raised arms", "with arms up", "raising both arms", "with hands up", "arms raised",
+        "with both arms up", "hands up", "hands in the air", "with raised hands", "arms up", "with his arms raised",
+    ),
+    (
+        "with arms out", "with arms outstretched", "with arms spread", "in a t-pose", "arms out",
+        "with outstretched arms", "with both arms out", "arms spread wide", "with arms stretched to the sides",
+        "arms wide open", "with open arms",
+    ),
+)  # fmt: skip
 STANDING_WORDS = ("standing", "standing up", "standing upright")
 
 OPENINGS = (
@@ -82,6 +85,8 @@ STYLES = (
     "clear", "crisp", "flat", "geometric", "logo", "professional", "sharp edges", "clean lines", "plain", "minimal",
     "beautiful", "bold", "flat colors", "well defined", "hd", "8k", "good quality", "simple shape", "solid color",
 )  # fmt: skip
+
+NEUTRAL_WORDS = ("nice", "simple", "simple", "plain", "perfect", "pretty", "cute", "lovely", "clean", "bold", "solid")
 
 BACKGROUND_CLAUSES = (
     " on a {c} background", " on a {c} background", " on a {c} background", " on {c} background",

@@ -13,7 +13,7 @@ import pytest
 
 from clients.cli import Parts, run
 from clients.doctor import Finding
-from tests.fakes import FakeEngine, FakeJudge, fake_app
+from tests.fakes import FakeEngine, FakeJudge, fake_app, png
 from workflows.errors import OutOfMemory
 
 Command = Callable[..., int]
@@ -63,6 +63,15 @@ def test_a_picture_the_judge_refused_is_code_three_and_still_delivered(home: Pat
 def test_several_pictures_get_numbered_copies(home: Path, tmp_path: Path) -> None:
     assert command(home)("a circle", "--count", "2", "-o", str(tmp_path / "c.png")) == 0
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["c-2.png", "c.png"]
+
+
+def test_a_file_of_the_user_can_be_the_input(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.png").write_bytes(png(128, 64))
+    (tmp_path / "text.png").write_bytes(b"not a picture")
+    assert command(home)("blue", "--image", str(tmp_path / "mine.png"), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["metadata"]["denoise"] == 0.7
+    assert command(home)("blue", "--image", str(tmp_path / "text.png")) == 2
+    assert "input_image" in capsys.readouterr().err
 
 
 def test_a_failed_render_is_code_one_with_the_engines_words(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from workflows.errors import BadRecipe
 from workflows.families import families, family
-from workflows.sizes import ratio_of, size_for
+from workflows.sizes import ratio_of, size_for, size_like
 
 XL = family("sdxl").profile
 
@@ -79,3 +79,14 @@ def test_an_edge_that_an_aspect_makes_too_small_is_refused() -> None:
 
 def test_ratios_are_width_over_height() -> None:
     assert (ratio_of("3:2"), ratio_of("landscape"), ratio_of("1.5:1")) == (1.5, 1.5, 1.5)
+
+
+@given(width=st.integers(1, 20_000), height=st.integers(1, 20_000))
+def test_any_input_picture_gives_a_size_that_the_family_takes(width: int, height: int) -> None:
+    for profile in (XL, family("demo").profile):
+        assert size_for(profile, *size_like(profile, width, height)) == size_like(profile, width, height)
+
+
+def test_an_input_picture_keeps_its_shape() -> None:
+    assert size_like(XL, 4000, 4000) == (1024, 1024)
+    assert size_like(family("demo").profile, 640, 320) == (184, 88)
