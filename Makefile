@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 run: $(STAMP) ## Render a picture, judge it, retry where the judge says no, file it: make run PROMPT="two blue squares"
-	@$(BIN)/python generate.py "$(PROMPT)" $(ARGS)
+	@$(BIN)/python generate.py "$(PROMPT)" $(ARGS) || test $$? -eq 3  # 3: made, but not accepted; it said so
 
 serve: $(STAMP) ## Serve MCP over HTTP on 127.0.0.1:8765: make serve ARGS="--port 9000"
 	@$(BIN)/python mcp_server.py --http $(ARGS)

@@ -183,7 +183,9 @@ class Studio:
         return job.owner is None or not await self.presence.alive(job.owner)
 
     async def _as_it_is(self, job: Job) -> Job:
-        """A job whose process is gone does not run, whatever the row says."""
+        """A job that runs here is ahead of its row; one whose process is gone does not run, whatever its row says."""
+        if job.id in self._runs:
+            return self._runs[job.id].job
         stale = job.state in {"queued", "running"} and await self._orphaned(job)
         return job.but(state="interrupted") if stale else job
 
