@@ -78,12 +78,13 @@ def production_server(settings: Settings) -> StudioServer:
     """The server as it is served, not yet open."""
     from clients.tools.door import Door
     from clients.tools.server import build_server
+    from workflows.stamp import own_version
 
     _log_to_stderr(settings.atelier_log_level)
 
     @asynccontextmanager
     async def opener() -> AsyncGenerator[App]:
-        await asyncio.to_thread(_import_adapters)
+        await asyncio.to_thread(importlib.import_module, "clients.wiring")
         from clients.wiring import open_app
 
         async with open_app(settings, resume=True) as app:
@@ -96,31 +97,16 @@ def production_server(settings: Settings) -> StudioServer:
 
     inline = settings.atelier_inline_images != "never"
     return build_server(
-        Door(opener, unfinished), inline=inline, version=_version(), log_level=settings.atelier_log_level
+        Door(opener, unfinished), inline=inline, version=own_version(), log_level=settings.atelier_log_level
     )
 
 
-def _import_adapters() -> None:
-    """Off the loop, because the first import of the database library takes most of a second."""
-    for name in ("sqlalchemy.ext.asyncio", "clients.wiring", "clients.ledger", "workflows.studio", "workflows.gallery"):
-        importlib.import_module(name)
-
-
 def _log_to_stderr(level: str) -> None:
+    """Ours at the level that was asked for; of libraries only what goes wrong."""
     import logging
 
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("alembic", "httpx2", "PIL", "mcp.server.streamable_http_manager"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("atelier-mcp")
-    except PackageNotFoundError:
-        return "0.0.0"
+    logging.basicConfig(level="WARNING", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("atelier").setLevel(level)
 
 
 if __name__ == "__main__":

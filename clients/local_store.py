@@ -17,7 +17,7 @@ from pathlib import Path
 from workflows.errors import NotFound, StorageError
 from workflows.types import Location, Media
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("atelier.store")
 
 MAX_KEY = 400
 STALE_SECONDS = 3600
@@ -150,7 +150,7 @@ def _sweep(folder: Path) -> None:
         with suppress(FileNotFoundError):  # another process sweeps too
             if path.stat().st_mtime < before:
                 path.unlink()
-                logger.info("removed %s, left by a process that died while writing", path)
+                log.info("removed %s, left by a process that died while writing", path)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
@@ -31,6 +32,7 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     `resume`: take up the unfinished jobs of processes that are gone (servers do); else they are only marked.
     Raises BadSettings, StorageError.
     """
+    await asyncio.to_thread(_import_adapters)
     from clients.diffusers_engine import DiffusersEngine
     from clients.input_pictures import InputPictures
     from clients.ledger import open_ledger
@@ -73,6 +75,12 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
             await presence.forget_the_dead()
         stack.enter_context(use_app(app))
         yield app
+
+
+def _import_adapters() -> None:
+    """Off the event loop: the first import of the database library takes most of a second."""
+    for name in ("sqlalchemy.ext.asyncio", "clients.ledger", "clients.diffusers_engine", "workflows.gallery"):
+        importlib.import_module(name)
 
 
 def _clip_judge(settings: Settings) -> ClipJudge:

@@ -12,13 +12,11 @@ from workflows.ports import Engine, Judge
 from workflows.revise import revise
 from workflows.types import Artifact, Attempt, FamilyProfile, Media, Outcome, Progress, Recipe, RenderStep, Verdict
 
-Keep = Callable[[int, Artifact], Awaitable[str]]
-"""Stores the picture of an attempt; returns its key."""
-Finished = Callable[[Attempt], Awaitable[None]]
-"""Hears of every finished attempt, so that it can be written down before the next begins."""
+Keep = Callable[[Attempt, Media], Awaitable[None]]
+"""Stores an attempt and writes it down before the next one begins, so that an interruption does not cost it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Loop:
     """One picture's way from recipe to outcome. `recipe` is complete: size, steps, cfg and seed are set."""
 
@@ -27,34 +25,39 @@ class Loop:
     engine: Engine
     judges: Sequence[Judge]
     inputs: Mapping[str, Media]
+    key_of: Callable[[int], str]
+    """Where the picture of an attempt lies, or would lie."""
     keep: Keep
-    finished: Finished
     report: Callable[[Progress, Media | None], None]
     done: Sequence[Attempt] = field(default_factory=tuple[Attempt, ...])
     """Attempts of an earlier, interrupted run: they are not made again."""
+    last: Media | None = field(default=None, init=False)
+    """The picture of the attempt that ended the loop: nobody has stored it yet."""
 
     async def run(self) -> Outcome:
         attempts = list(self.done)
         while not self._settled(attempts):
-            attempt = await self._attempt(len(attempts) + 1)
+            attempt, picture = await self._attempt(len(attempts) + 1)
             attempts.append(attempt)
-            await self.finished(attempt)
+            if self._settled(attempts):
+                self.last = picture
+            else:
+                await self.keep(attempt, picture)
         return self._outcome(attempts)
 
     def _settled(self, attempts: Sequence[Attempt]) -> bool:
         """Accepted, not judgeable, or out of attempts."""
         return bool(attempts) and (attempts[-1].passed is not False or len(attempts) >= self.recipe.acceptance.attempts)
 
-    async def _attempt(self, number: int) -> Attempt:
+    async def _attempt(self, number: int) -> tuple[Attempt, Media]:
         started = time.perf_counter()
         recipe = await self._wording(number)
         artifact = await self._render(recipe, number)
-        key = await self.keep(number, artifact)
         verdicts = await self._judge(artifact.media, number)
-        return Attempt(
+        attempt = Attempt(
             number=number,
             recipe=recipe.but(seed=artifact.seed),
-            key=key,
+            key=self.key_of(number),
             media_type=artifact.media.media_type,
             width=artifact.width,
             height=artifact.height,
@@ -64,6 +67,7 @@ class Loop:
             verdicts=verdicts,
             seconds=round(time.perf_counter() - started, 3),
         )
+        return attempt, artifact.media
 
     async def _wording(self, number: int) -> Recipe:
         if number == 1:

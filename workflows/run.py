@@ -13,7 +13,6 @@ from workflows.loop import Loop
 from workflows.ports import Engine, Jobs, Judge, Store
 from workflows.stamp import stamped_item
 from workflows.types import (
-    Artifact,
     Attempt,
     FamilyProfile,
     Fault,
@@ -111,53 +110,52 @@ class Run:
         await self._record(state="running", runs=self.job.runs + 1)
         inputs = await self._inputs()
         for picture in range(len(self.job.outcomes), self.job.recipe.count):
-            outcome = await self._picture(picture, inputs)
-            await self._file(picture, outcome)
-        await self._record(state="succeeded", progress=Progress(fraction=1.0, message="Done"))
+            await self._picture(picture, inputs)
 
     async def _inputs(self) -> Mapping[str, Media]:
         source = self.job.recipe.source
         return {} if source is None else {"source": await self.bench.store.get(source)}
 
-    async def _picture(self, picture: int, inputs: Mapping[str, Media]) -> Outcome:
-        recipe = self.recipe_of(picture)
-
-        async def keep(number: int, artifact: Artifact) -> str:
-            key = f"{self.job.id}/{number}/{picture + 1}.png"
-            await self.bench.store.put(key, artifact.media)
-            return key
-
-        async def finished(attempt: Attempt) -> None:
-            await self._record(attempts=(*self.job.attempts, attempt))
-
-        return await Loop(
-            recipe=recipe,
+    async def _picture(self, picture: int, inputs: Mapping[str, Media]) -> None:
+        loop = Loop(
+            recipe=self.recipe_of(picture),
             profile=self.profile,
             engine=self.bench.engine,
             judges=self.bench.judges,
             inputs=inputs,
-            keep=keep,
-            finished=finished,
+            key_of=lambda number: f"{self.job.id}/{number}/{picture + 1}.png",
+            keep=self._keep,
             report=lambda progress, glimpse: self._report(picture, progress, glimpse),
             done=self.job.attempts,
-        ).run()
+        )
+        outcome = await loop.run()
+        fresh = loop.last if outcome.best == outcome.attempts[-1].number else None
+        await self._file(picture, outcome, fresh or await self.bench.store.get(outcome.chosen.key))
+
+    async def _keep(self, attempt: Attempt, picture: Media) -> None:
+        await self.bench.store.put(attempt.key, picture)
+        await self._record(attempts=(*self.job.attempts, attempt))
 
     def recipe_of(self, picture: int) -> Recipe:
         """The recipe of one picture of the job: a batch differs in the seed alone."""
         recipe = self.job.recipe
         return recipe.but(count=1, seed=((recipe.seed or 0) + picture) % 2**32)
 
-    async def _file(self, picture: int, outcome: Outcome) -> None:
+    async def _file(self, picture: int, outcome: Outcome, raw: Media) -> None:
         """Stamp the best attempt, list it, and only then let go of the others."""
         chosen = outcome.chosen
-        raw = await self.bench.store.get(chosen.key)
         item, media = await asyncio.to_thread(
             stamped_item, raw, self.job, self.recipe_of(picture), chosen, self.bench.engine.name
         )
         await self.bench.store.put(chosen.key, media)
-        await self._record(
-            [item], outcomes=(*self.job.outcomes, outcome), attempts=(), item_ids=(*self.job.item_ids, item.id)
-        )
+        filed = {
+            "outcomes": (*self.job.outcomes, outcome),
+            "attempts": (),
+            "item_ids": (*self.job.item_ids, item.id),
+        }
+        if picture + 1 == self.job.recipe.count:
+            filed |= {"state": "succeeded", "progress": Progress(fraction=1.0, message="Done")}
+        await self._record([item], **filed)
         await self._discard([attempt for attempt in outcome.attempts if attempt.key != chosen.key])
 
     async def _discard(self, attempts: Sequence[Attempt]) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from clients._ledger.tables import REVISIONS
 from workflows.errors import StorageError
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("atelier.ledger")
 
 BUSY_SECONDS = 10
 """How long a write waits for another process's write."""
@@ -145,7 +145,7 @@ def _migrate(path: Path) -> None:
             command.upgrade(config, "head")
     finally:
         engine.dispose()
-    logger.info("the ledger %s is at revision %s", path, REVISIONS[-1])
+    log.info("the ledger %s is at revision %s", path, REVISIONS[-1])
 
 
 def _use_wal(path: Path) -> None:

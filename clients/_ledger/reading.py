@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from workflows.errors import StorageError
 from workflows.types import Item, Job
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("atelier.ledger")
 
 V = TypeVar("V", Job, Item)
 
@@ -33,5 +33,5 @@ def readable(kind: type[V], body: str, name: str) -> V | None:
     try:
         return parsed(kind, body, name)
     except StorageError as error:
-        logger.warning("left out of a list: %s", error)
+        log.warning("left out of a list: %s", error)
         return None

@@ -32,7 +32,7 @@ from workflows.errors import (
 from workflows.ports import Report
 from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("atelier.diffusers")
 
 TASKS = ("txt2img", "img2img")
 STOP_PATIENCE = 10.0
@@ -170,7 +170,7 @@ class DiffusersEngine:
         except (StudioError, Stopped):
             raise
         except Exception as error:
-            logger.exception("The render broke")
+            log.exception("The render broke")
             failure = as_engine_error(error)
         if isinstance(failure, OutOfMemory):
             self._forget()  # outside the except block, whose traceback holds the tensors

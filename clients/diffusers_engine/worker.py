@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("atelier.diffusers")
 
 T = TypeVar("T")
 _Order = tuple[Callable[[], Any], Future[Any]]

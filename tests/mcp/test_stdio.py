@@ -73,15 +73,11 @@ async def test_rubbish_on_the_pipe_is_survived(tmp_path: Path) -> None:
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("end", ["eof", "sigterm", "sigint"])
+@pytest.mark.parametrize("end", ["eof", "sigterm"])
 async def test_the_end_of_the_server_leaves_its_jobs_resumable(end: str, tmp_path: Path) -> None:
     async with piped(tmp_path) as pipe:
         await _begin_a_long_job(pipe)
-        assert pipe.process.stdin
-        if end == "eof":
-            pipe.process.stdin.close()
-        else:
-            pipe.process.send_signal(signal.SIGTERM if end == "sigterm" else signal.SIGINT)
+        _end(pipe, end)
         assert await pipe.ended() == 0
     assert [job.state for job in await _jobs(tmp_path)] == ["interrupted"]
 
@@ -96,6 +92,23 @@ async def test_a_killed_server_loses_no_job_and_the_next_one_takes_it_up(tmp_pat
         pipe.send(INITIALIZE, INITIALIZED, call(2, "get_history"))
         jobs = (await pipe.answer(2))["result"]["structuredContent"]["jobs"]
     assert [job["status"] for job in jobs] in (["queued"], ["running"])
+
+
+@pytest.mark.parametrize("end", ["eof", "sigterm", "sigint"])
+async def test_an_idle_server_ends_cleanly(end: str, tmp_path: Path) -> None:
+    async with piped(tmp_path) as pipe:
+        pipe.send(INITIALIZE, INITIALIZED, call(2, "get_queue"))
+        await pipe.answer(2)
+        _end(pipe, end)
+        assert await pipe.ended() == 0
+
+
+def _end(pipe: Pipe, how: str) -> None:
+    assert pipe.process.stdin
+    if how == "eof":
+        pipe.process.stdin.close()
+    else:
+        pipe.process.send_signal(signal.SIGTERM if how == "sigterm" else signal.SIGINT)
 
 
 async def _begin_a_long_job(pipe: Pipe) -> None:

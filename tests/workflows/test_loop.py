@@ -7,7 +7,7 @@ import pytest
 from tests.fakes import PROFILE, FakeEngine, FakeJudge
 from workflows.errors import RenderFailed
 from workflows.loop import Loop
-from workflows.types import Acceptance, Artifact, Attempt, Media, Outcome, Progress, Recipe
+from workflows.types import Acceptance, Attempt, Media, Outcome, Progress, Recipe
 
 RECIPE = Recipe.checked(prompt="single car on a road", width=64, height=64, steps=2, cfg=4.0, seed=7)
 
@@ -18,32 +18,31 @@ class Bench:
     def __init__(self, *scores: float, engine: FakeEngine | None = None, missing: str | None = None) -> None:
         self.engine = engine or FakeEngine()
         self.judge = FakeJudge(scores=list(scores) or [0.3], missing=missing)
-        self.kept: dict[str, Artifact] = {}
-        self.finished: list[int] = []
+        self.kept: list[int] = []
+        self.last: Media | None = None
         self.heard: list[Progress] = []
 
-    async def keep(self, number: int, artifact: Artifact) -> str:
-        self.kept[f"{number}.png"] = artifact
-        return f"{number}.png"
-
-    async def note(self, attempt: Attempt) -> None:
-        self.finished.append(attempt.number)
+    async def keep(self, attempt: Attempt, picture: Media) -> None:
+        self.kept.append(attempt.number)
 
     def hear(self, progress: Progress, glimpse: Media | None) -> None:
         self.heard.append(progress)
 
     async def run(self, recipe: Recipe = RECIPE, done: tuple[Attempt, ...] = ()) -> Outcome:
-        return await Loop(
+        loop = Loop(
             recipe=recipe,
             profile=PROFILE,
             engine=self.engine,
             judges=[self.judge],
             inputs={},
+            key_of=lambda number: f"{number}.png",
             keep=self.keep,
-            finished=self.note,
             report=self.hear,
             done=done,
-        ).run()
+        )
+        outcome = await loop.run()
+        self.last = loop.last
+        return outcome
 
 
 async def test_a_picture_that_passes_is_drawn_once() -> None:
@@ -62,7 +61,7 @@ async def test_a_failed_verdict_retries_with_a_new_seed_and_more_weight() -> Non
         "(single car:1.6) on a road",
     ]
     assert len({recipe.seed for recipe in drawn}) == 3
-    assert (outcome.accepted, outcome.best, bench.finished) == (True, 3, [1, 2, 3])
+    assert (outcome.accepted, outcome.best, bench.kept) == (True, 3, [1, 2])
 
 
 async def test_the_judges_always_see_the_users_own_words() -> None:
