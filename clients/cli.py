@@ -23,8 +23,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from workflows import answers
 from workflows.answers import Answer
 from workflows.app import App
+from workflows.asking import recipe_from
 from workflows.errors import BadRecipe, StudioError
-from workflows.types import Acceptance, ItemQuery, Job, Media, Recipe
+from workflows.types import ItemQuery, Job, Media, Recipe
 
 DONE, FAILED, USAGE, NOT_ACCEPTED, INTERRUPTED = 0, 1, 2, 3, 130
 WAIT_SECONDS = 24 * 3600.0
@@ -141,7 +142,7 @@ def _print_json(answer: Any) -> None:
 def _generate(parts: Parts) -> Callable[..., None]:
     def generate(
         prompt: Annotated[str, typer.Argument(help="What the picture shows.")],
-        negative: Annotated[str, typer.Option("--negative", "-n", help="What it must not show.")] = "",
+        negative_prompt: Annotated[str, typer.Option("--negative", "-n", help="What it must not show.")] = "",
         model: Annotated[str | None, typer.Option(help="Model to draw with.")] = None,
         engine: Annotated[str, typer.Option(help="Engine to draw on.")] = "auto",
         quality: Annotated[str, typer.Option(help="fast, balanced, high or ultra.")] = "balanced",
@@ -158,9 +159,11 @@ def _generate(parts: Parts) -> Callable[..., None]:
         ] = None,
         denoise: Annotated[float | None, typer.Option(help="How far to leave the input picture, 0 to 1.")] = None,
         validate: Annotated[bool, typer.Option("--validate/--no-validate", help="Have it judged.")] = True,
-        retry: Annotated[bool, typer.Option("--retry/--no-retry", help="Try again when the judge says no.")] = True,
+        auto_retry: Annotated[
+            bool, typer.Option("--retry/--no-retry", help="Try again when the judge says no.")
+        ] = True,
         retry_limit: Annotated[int, typer.Option(help="Attempts in all.")] = 3,
-        threshold: Annotated[float, typer.Option(help="CLIP score that passes.")] = 0.25,
+        positive_threshold: Annotated[float, typer.Option("--threshold", help="CLIP score that passes.")] = 0.25,
         output: Annotated[Path | None, typer.Option("--output", "-o", help="Copy to this file or folder.")] = None,
         as_json: Json = False,
     ) -> None:
@@ -174,24 +177,12 @@ async def _make(app: App, given: Mapping[str, Any]) -> int:
     """Carry out one `generate`; `given` are its options by name."""
     as_json: bool = given["as_json"]
     image = await asyncio.to_thread(_picture, given["image"])
-    job = await _carry_out(app, _recipe(given), image, quiet=as_json)
+    recipe = recipe_from(given, task="img2img" if image else "txt2img")
+    job = await _carry_out(app, recipe, image, quiet=as_json)
     answer = await answers.job_answer(app, job)
     await asyncio.to_thread(_deliver, answer, given["output"])
     _print_json(answer) if as_json else _tell(answer)
     return _exit_code(job, answer)
-
-
-def _recipe(given: Mapping[str, Any]) -> Recipe:
-    acceptance = Acceptance.checked(
-        validate=given["validate"],
-        auto_retry=given["retry"],
-        retry_limit=given["retry_limit"],
-        positive_threshold=given["threshold"],
-    )
-    same = {name: given[name] for name in Recipe.model_fields if name in given}
-    seed = None if given["seed"] == -1 else given["seed"]
-    task = "img2img" if given["image"] else "txt2img"
-    return Recipe.checked(**same | {"task": task, "seed": seed, "acceptance": acceptance})
 
 
 def _picture(given: str | None) -> str | Media | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -12,8 +11,9 @@ from clients.tools import arguments as a
 from clients.tools.contract import Tool, going_down
 from workflows.answers import job_answer
 from workflows.app import current_app, progress_listener
+from workflows.asking import recipe_from
 from workflows.errors import revived
-from workflows.types import Acceptance, Job, Recipe
+from workflows.types import Job, Recipe
 
 
 async def generate_image(
@@ -43,22 +43,7 @@ async def generate_image(
     the best attempt. Leave out what you have no opinion on: it is the model's own. The answer has the picture, path,
     image_id, seed, scores and attempts. Status "running": call get_progress with the job_id.
     """
-    recipe = Recipe.checked(
-        prompt=prompt,
-        negative=negative_prompt,
-        quality=quality,
-        model=named(model),
-        width=width,
-        height=height,
-        aspect=aspect,
-        steps=steps,
-        cfg=cfg,
-        sampler=sampler,
-        seed=None if seed == -1 else seed,
-        count=count,
-        engine=engine,
-        acceptance=acceptance(validate, auto_retry, retry_limit, positive_threshold, checks),
-    )
+    recipe = recipe_from(dict(locals()))
     return await carry_out(recipe, None, wait_seconds)
 
 
@@ -89,43 +74,8 @@ async def img2img(
 
     A low denoise keeps the composition, a high one follows the prompt. The rest is as in generate_image.
     """
-    recipe = Recipe.checked(
-        task="img2img",
-        prompt=prompt,
-        denoise=denoise,
-        negative=negative_prompt,
-        quality=quality,
-        model=named(model),
-        width=width,
-        height=height,
-        aspect=aspect,
-        steps=steps,
-        cfg=cfg,
-        sampler=sampler,
-        seed=None if seed == -1 else seed,
-        count=count,
-        engine=engine,
-        acceptance=acceptance(validate, auto_retry, retry_limit, positive_threshold, checks),
-    )
+    recipe = recipe_from(dict(locals()), task="img2img")
     return await carry_out(recipe, input_image, wait_seconds)
-
-
-def named(model: str) -> str | None:
-    """The recipe's word for a model: None for the engine's own."""
-    return None if model in {"auto", ""} else model
-
-
-def acceptance(
-    validate: bool, auto_retry: bool, retry_limit: int, positive_threshold: float, checks: Sequence[str] | None
-) -> Acceptance:
-    """When a picture is good enough. Raises BadRecipe."""
-    return Acceptance.checked(
-        validate=validate,
-        auto_retry=auto_retry,
-        retry_limit=retry_limit,
-        positive_threshold=positive_threshold,
-        checks=("clip",) if checks is None else tuple(checks),
-    )
 
 
 async def carry_out(recipe: Recipe, input_image: str | None, wait_seconds: float) -> dict[str, Any]:
