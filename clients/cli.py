@@ -179,7 +179,7 @@ async def _make(app: App, given: Mapping[str, Any]) -> int:
     image = await asyncio.to_thread(_picture, given["image"])
     recipe = recipe_from(given, task="img2img" if image else "txt2img")
     job = await _carry_out(app, recipe, image, quiet=as_json)
-    answer = await answers.job_answer(app, job)
+    answer = await answers.job_answer(app.gallery, job)
     await asyncio.to_thread(_deliver, answer, given["output"])
     _print_json(answer) if as_json else _tell(answer)
     return _exit_code(job, answer)
@@ -337,7 +337,7 @@ def _print_rows(rows: Sequence[Answer], total: int, cursor: str | None) -> None:
 def _gallery_show(parts: Parts) -> Callable[..., None]:
     def gallery_show(name: Annotated[str, typer.Argument(help="Id or file name.")], as_json: Json = False) -> None:
         async def work(app: App) -> int:
-            info = await answers.item_info(app, await app.gallery.find(name))
+            info = await answers.item_info(app.gallery, await app.gallery.find(name))
             if as_json:
                 _print_json(info)
                 return DONE

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from workflows.gallery import Gallery
 from workflows.types import Attempt, Item, Job, Location, Outcome, Verdict
-
-if TYPE_CHECKING:
-    from workflows.app import App
 
 Answer = dict[str, Any]
 
@@ -17,10 +15,10 @@ STATUS: Mapping[str, str] = {"succeeded": "success"}
 """Job states under another name in answers; the others are told as they are."""
 
 
-async def job_answer(app: App, job: Job) -> Answer:
+async def job_answer(gallery: Gallery, job: Job) -> Answer:
     """The answer of generate_image for a job in any state; keys that do not apply are absent."""
     answer: Answer = {"status": STATUS.get(job.state, job.state), "job_id": job.id, "prompt_id": job.id}
-    pictures = [await _picture(app, item_id) for item_id in job.item_ids]
+    pictures = [await _picture(gallery, item_id) for item_id in job.item_ids]
     shown = [picture for picture in pictures if picture is not None]
     if job.outcomes and shown:
         answer |= shown[0] | _verdict_part(job, job.outcomes[0])
@@ -95,11 +93,11 @@ def metadata(job: Job, attempt: Attempt) -> Answer:
     return {name: value for name, value in (facts | attempt.facts).items() if value not in (None, "", [])}
 
 
-async def _picture(app: App, item_id: str) -> Answer | None:
-    item = await app.gallery.items.get(item_id)
+async def _picture(gallery: Gallery, item_id: str) -> Answer | None:
+    item = await gallery.items.get(item_id)
     if item is None:
         return None
-    location = await app.gallery.locate(item)
+    location = await gallery.locate(item)
     picture: Answer = {"image_id": item.id, "path": location.path, "url": location.url, "seed": item.seed}
     return picture | {"passed": item.passed, "score": _rounded(item.score)}
 
@@ -151,10 +149,10 @@ def item_row(item: Item, location: Location) -> Answer:
     }
 
 
-async def item_info(app: App, item: Item) -> Answer:
+async def item_info(gallery: Gallery, item: Item) -> Answer:
     """All that is known about a picture: how it was made, what the judges said, where it comes from."""
-    parents, children = await app.gallery.lineage(item)
-    info = item_row(item, await app.gallery.locate(item))
+    parents, children = await gallery.lineage(item)
+    info = item_row(item, await gallery.locate(item))
     info["prompt"] = item.prompt
     info |= {"negative_prompt": item.negative, "model_hash": item.model_hash, "job_id": item.job_id}
     info |= {"attempt": item.attempt, "file_size": item.size, "sha256": item.sha256, "media_type": item.media_type}

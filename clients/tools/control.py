@@ -22,7 +22,7 @@ async def get_progress(
     """
     app = current_app()
     job = await app.studio.wait(chosen(job_id, prompt_id), min(wait_seconds, a.MAX_WAIT), progress_listener())
-    return await job_answer(app, job)
+    return await job_answer(app.gallery, job)
 
 
 async def cancel(job_id: a.JobId = None, prompt_id: a.PromptId = None) -> Stopped:

@@ -58,7 +58,7 @@ async def get_image(image_id: a.ImageId, max_edge: a.PreviewEdge = a.MAX_PREVIEW
 async def get_image_info(image_name: a.ImageName) -> ImageInfo:
     """Use this to learn how a picture was made: recipe, seed, model, verdicts, parents and children."""
     app = current_app()
-    return cast(ImageInfo, await item_info(app, await app.gallery.find(image_name)))
+    return cast(ImageInfo, await item_info(app.gallery, await app.gallery.find(image_name)))
 
 
 async def delete_image(image_name: a.ImageName) -> Deleted:

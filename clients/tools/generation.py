@@ -93,7 +93,7 @@ async def carry_out(recipe: Recipe, input_image: str | None, wait_seconds: float
         raise
     if job.fault is not None:
         raise revived(job.fault.code, f"{job.fault.message} (job {job.id})")
-    return await job_answer(app, job)
+    return await job_answer(app.gallery, job)
 
 
 async def _started(recipe: Recipe, input_image: str | None) -> Job:

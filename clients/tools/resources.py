@@ -53,7 +53,7 @@ async def read_job(app: App, name: str) -> str:
         job = await app.studio.find(name)
     except NotFound as error:
         raise ResourceNotFoundError(str(error)) from error
-    return json.dumps(await job_answer(app, job), ensure_ascii=False)
+    return json.dumps(await job_answer(app.gallery, job), ensure_ascii=False)
 
 
 async def newest_images(app: App) -> list[Resource]:

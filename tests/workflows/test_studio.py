@@ -55,7 +55,7 @@ async def test_losing_attempts_leave_no_file(tmp_path: Path) -> None:
 async def test_a_batch_has_neighbouring_seeds_and_one_item_each(tmp_path: Path) -> None:
     async with fake_app(tmp_path) as app:
         job = await made(app, WISH.but(count=3, seed=10))
-        answer = await answers.job_answer(app, job)
+        answer = await answers.job_answer(app.gallery, job)
     assert [image["seed"] for image in answer["images"]] == [10, 11, 12]
     assert len(set(job.item_ids)) == 3
 
