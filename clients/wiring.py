@@ -91,7 +91,7 @@ def _clip_judge(settings: Settings) -> ClipJudge:
     def choose(profile: FamilyProfile) -> ClipScorer:
         return demo if profile.name == "demo" else real
 
-    return ClipJudge(choose)
+    return ClipJudge(choose, settings.atelier_idle_unload)
 
 
 def _notices(settings: Settings) -> list[str]:

@@ -17,14 +17,27 @@ class ClipJudge:
 
     name = "clip"
 
-    def __init__(self, choose: ScorerChoice) -> None:
+    def __init__(self, choose: ScorerChoice, idle_unload: float = 0.0) -> None:
+        """`idle_unload`: seconds after the last verdict until the scorer leaves memory; 0: never."""
         self._choose = choose
+        self._idle_unload = idle_unload
+        self._idle: asyncio.TimerHandle | None = None
 
     async def judge(self, picture: Media, recipe: Recipe, profile: FamilyProfile) -> Verdict:
+        scorer = self._choose(profile)
         try:
-            return await asyncio.to_thread(self._judge, picture, recipe, self._choose(profile))
+            return await asyncio.to_thread(self._judge, picture, recipe, scorer)
         except (JudgesMissing, WeightsUnavailable) as missing:
             return Verdict(judge=self.name, passed=None, reason=f"Not judged: {missing}")
+        finally:
+            self._unload_when_idle(scorer)
+
+    def _unload_when_idle(self, scorer: ClipScorer) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._idle_unload:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(self._idle_unload, loop.run_in_executor, None, scorer.unload)
 
     def _judge(self, picture: Media, recipe: Recipe, scorer: ClipScorer) -> Verdict:
         result = validate_image(
