@@ -9,13 +9,12 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from clients.diffusers_engine.drawing import Stopped, Watch, draw
-from clients.diffusers_engine.loading import PACKAGES, PURPOSE, Loaded, first_line, load
+from clients.diffusers_engine.loading import PURPOSE, Loaded, first_line, incomplete, load
 from clients.diffusers_engine.models import Shelf, size_refusal
 from clients.diffusers_engine.samplers import find_sampler
 from clients.diffusers_engine.worker import Worker
@@ -127,7 +126,7 @@ class DiffusersEngine:
         await asyncio.wrap_future(self._worker.submit(self._forget))
 
     def _refusal(self, recipe: Recipe) -> str | None:
-        if _missing():
+        if incomplete():
             return str(ExtraMissing("local", PURPOSE))
         if recipe.task not in TASKS:
             return f"This engine does {' and '.join(TASKS)}, not {recipe.task}."
@@ -142,7 +141,7 @@ class DiffusersEngine:
 
     def _status(self) -> EngineStatus:
         loaded = self._loaded
-        missing = _missing()
+        missing = incomplete()
         detail = f"draws with {loaded.source.name}" if loaded else f"{self._default_name()} loads with the first render"
         return EngineStatus(
             name=self.name,
@@ -223,10 +222,6 @@ async def _stoppable(future: Future[list[Artifact]], watch: Watch) -> list[Artif
         if not future.cancel():  # it has begun
             await asyncio.wait({waiter}, timeout=STOP_PATIENCE)
         raise
-
-
-def _missing() -> bool:
-    return any(find_spec(package) is None for package in PACKAGES)
 
 
 def as_engine_error(error: Exception) -> StudioError:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from workflows.errors import EngineUnavailable, ExtraMissing, NotFound
 from workflows.families import Family, family_of_header
 
 PURPOSE = "Drawing in this process"
-PACKAGES = ("torch", "diffusers", "transformers")
+PACKAGES = ("torch", "diffusers", "transformers", "compel")
 _hashes: dict[tuple[str, int, int], str] = {}
 
 
@@ -42,7 +42,9 @@ def load(source: Source, shelf: Shelf, *, offline: bool = False) -> Loaded:
     libraries()
     device, dtype = best_device()
     where = _fetched(source, shelf, dtype, offline)
-    pipe, found = _from_file(source, dtype, offline) if where is None else _from_folder(where, source, shelf, dtype)
+    pipe, found = (
+        _from_file(source, shelf, dtype, offline) if where is None else _from_folder(where, source, shelf, dtype)
+    )
     pipe.set_progress_bar_config(disable=True)
     pipe = pipe.to(device)
     parts = [part for part in pipe.components.values() if hasattr(part, "parameters")]
@@ -60,13 +62,15 @@ def load(source: Source, shelf: Shelf, *, offline: bool = False) -> Loaded:
     )
 
 
+def incomplete() -> bool:
+    """Whether a package that drawing needs is not installed; imports none."""
+    return any(find_spec(package) is None for package in PACKAGES)
+
+
 def libraries() -> None:
     """Import what drawing needs and quiet it: its bars and hints would mix with ours. Raises ExtraMissing."""
-    try:
-        for name in PACKAGES:
-            importlib.import_module(name)
-    except ImportError as missing:
-        raise ExtraMissing("local", PURPOSE) from missing
+    if incomplete():
+        raise ExtraMissing("local", PURPOSE)
     from diffusers.utils import logging as diffusers_log
     from huggingface_hub.utils import disable_progress_bars
     from transformers.utils import logging as transformers_log
@@ -154,25 +158,51 @@ def _from_folder(folder: Path, source: Source, shelf: Shelf, dtype: Any) -> tupl
     return pipe, shelf.family(source) if source.kind == "demo" else family_of_folder(folder)
 
 
-def _from_file(source: Source, dtype: Any, offline: bool) -> tuple[Any, Family]:
+def _from_file(source: Source, shelf: Shelf, dtype: Any, offline: bool) -> tuple[Any, Family]:
     """A single checkpoint; its configuration lies in a folder of the same name beside it, or comes from the Hub."""
+    from diffusers.loaders.single_file_utils import SingleFileComponentError
+
     found = family_of_header(header_names(source.path))
     if not found.pipelines:
         raise EngineUnavailable(
             f"{source.path.name} is of a family that is not known here. Convert it to a diffusers folder "
             "(save_pretrained) and set ATELIER_LOCAL_MODEL to that folder."
         )
-    beside = source.path.with_suffix("")
-    config = {"config": str(beside)} if (beside / INDEX).is_file() else {}
     kind: Any = getattr(diffusers_library(), found.pipelines[0])
+    beside = source.path.with_suffix("")
     try:
-        return kind.from_single_file(str(source.path), dtype=dtype, local_files_only=offline, **config), found
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        folder = beside if (beside / INDEX).is_file() else _configuration(source.path, shelf.hub_cache(), offline)
+        return kind.from_single_file(str(source.path), config=str(folder), dtype=dtype, local_files_only=True), found
+    except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SingleFileComponentError) as error:
         raise EngineUnavailable(
             f"{source.path.name} ({found.profile.title}) cannot be loaded: {first_line(error)} A checkpoint needs its "
             "family's configuration files: connect to the Hugging Face Hub for the first use, or put them into a "
             f"folder named {beside.name!r} beside the file."
         ) from error
+
+
+def _configuration(checkpoint: Path, cache: Path, offline: bool) -> Path:
+    """The folder with the configuration of the repo that diffusers tells from the tensors' names and shapes.
+
+    Not left to from_single_file, which asks the Hub even when it is told to use local files only.
+    Raises OSError and ValueError, as huggingface_hub does.
+    """
+    import torch
+    from diffusers.loaders.single_file_utils import fetch_diffusers_config
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+    from safetensors import safe_open
+
+    opener: Any = safe_open
+    with opener(str(checkpoint), framework="pt") as opened:
+        names: list[str] = opened.keys()
+        tensors = {name: torch.empty(opened.get_slice(name).get_shape(), device="meta") for name in names}
+    repo: str = fetch_diffusers_config(tensors)["pretrained_model_name_or_path"]
+    patterns = ["*.json", "*.txt", "*.model"]
+    try:
+        return Path(snapshot_download(repo, cache_dir=cache, local_files_only=offline, allow_patterns=patterns))
+    except LocalEntryNotFoundError as error:
+        raise FileNotFoundError(f"the Hub's {repo} is not in the cache and cannot be fetched") from error
 
 
 def first_line(error: BaseException | None) -> str:

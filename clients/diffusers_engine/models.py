@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -81,13 +82,21 @@ class Shelf:
         return newest.parent if newest else None
 
     def available(self) -> Sequence[ModelInfo]:
-        """The configured model, the demo model, and the pipelines in the Hugging Face cache."""
-        sources = [source for source in (self._configured_source(), self._demo_source()) if source]
-        found = {source.name: source for source in sources}
+        """The configured model, the demo model, and the pipelines in the Hugging Face cache; none that is damaged."""
+        found: dict[str, Source] = {}
+        with suppress(BadRecipe, NotFound):
+            if own := self._configured_source():
+                found[own.name] = own
+        demo = self._demo_source()
+        found.setdefault(demo.name, demo)
         for index in sorted(self.hub_cache().glob(f"models--*--*/snapshots/*/{INDEX}")):
             name = index.parents[2].name.removeprefix("models--").replace("--", "/")
             found.setdefault(name, Source(name, "repo", name))
-        return [self._info(source) for source in found.values()]
+        infos: list[ModelInfo] = []
+        for source in found.values():
+            with suppress(BadRecipe, NotFound):
+                infos.append(self._info(source))
+        return infos
 
     def hub_cache(self) -> Path:
         """Where huggingface_hub keeps what it fetched."""
@@ -166,9 +175,11 @@ def header_names(path: Path) -> Sequence[str]:
         raw = opened.read(length) if 0 < length <= MAX_HEADER else b""
     try:
         header = json.loads(raw)
-    except ValueError as error:
-        raise BadRecipe("model", path.name, "it is not a .safetensors file") from error
-    return [name for name in header if name != "__metadata__"]
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise BadRecipe("model", path.name, "it is not a .safetensors file")
+    return [name for name in cast(dict[str, Any], header) if name != "__metadata__"]
 
 
 def _demo_family(base: Family, facts: dict[str, Any]) -> Family:

@@ -58,7 +58,11 @@ def _embeddings(pipe: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) -> 
 
 
 def _xl_embeddings(pipe: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) -> dict[str, Any]:
-    """SDXL joins two encoders' penultimate layers and takes the second one's pooled output besides."""
+    """SDXL joins two encoders' penultimate layers and takes the second one's pooled output besides.
+
+    Where the model's configuration says so (the base model's does), no negative prompt is all zeros, as in the pipeline
+    itself: a bracket in the prompt must change nothing else.
+    """
     import torch
 
     small = _compel(pipe.tokenizer, pipe.text_encoder, penultimate=True)
@@ -69,6 +73,8 @@ def _xl_embeddings(pipe: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) 
     pooled, unpooled = (
         provider.get_pooled_embeddings([_text(parts)], device=large.device) for parts in (wanted, unwanted)
     )
+    if not _text(unwanted) and pipe.config.get("force_zeros_for_empty_prompt"):
+        negative, unpooled = torch.zeros_like(negative), torch.zeros_like(unpooled)
     return {
         "prompt_embeds": positive,
         "negative_prompt_embeds": negative,

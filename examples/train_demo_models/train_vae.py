@@ -54,9 +54,9 @@ class Disturber:
         texts = [training_caption(scene.facts, self.rng, GENERATOR_WORDING).text for scene in scenes]
         with torch.autocast("cpu", torch.bfloat16):
             states = self.text_encoder(tokens_of(texts, self.tokenizer).long()).last_hidden_state
-        times = torch.randint(50, 450, (len(latents),))
+        times = torch.randint(50, 720, (len(latents),))
         noise, clean = torch.randn_like(latents), latents
-        for part in (1.0, 0.5):
+        for part in (1.0, 0.6, 0.3):
             now = (times * part).long()
             alpha = self.alphas[now].view(-1, 1, 1, 1)
             noisy = (alpha.sqrt() * clean + (1 - alpha).sqrt() * noise).contiguous(memory_format=torch.channels_last)

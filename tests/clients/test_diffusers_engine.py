@@ -19,8 +19,6 @@ from utils.torch_threads import threads_for
 from workflows.errors import BadRecipe, EngineUnavailable, OutOfMemory, RenderFailed
 from workflows.types import Artifact, Media, Recipe, RenderStep
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers' schedulers
-
 DEMO = Path(clients.__file__).parent / "demo" / "t2i"
 UNET = DEMO / "unet" / "diffusion_pytorch_model.safetensors"
 CIRCLE = Recipe(prompt="a red circle on a white background", seed=7, width=64, height=64, steps=4, cfg=4.0)
