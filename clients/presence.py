@@ -11,6 +11,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from workflows.errors import StorageError
 from workflows.types import new_id
 
 SUFFIX = ".lock"
@@ -28,6 +29,7 @@ class LockedPresence:
         """Whether work of this process is left over: its file then stays behind as a sign."""
 
     async def __aenter__(self) -> Self:
+        """Raises StorageError when the folder cannot be written."""
         await asyncio.to_thread(self._enter)
         return self
 
@@ -44,8 +46,12 @@ class LockedPresence:
         await asyncio.to_thread(self._forget)
 
     def _enter(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire(timeout=0)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except OSError as error:
+            step = "set ATELIER_HOME to a folder that you may write"
+            raise StorageError(f"{self._folder} cannot be written ({error.strerror}): {step}.") from error
 
     def _leave(self) -> None:
         self._lock.release()

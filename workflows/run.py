@@ -162,6 +162,11 @@ class Run:
         for attempt in attempts:
             await self.bench.store.delete(attempt.key)
 
+    async def _discard_source(self) -> None:
+        """The input picture of a job of which nothing was kept."""
+        if self.job.recipe.source is not None and not self.job.item_ids:
+            await self.bench.store.delete(self.job.recipe.source)
+
     def _report(self, picture: int, progress: Progress, glimpse: Media | None) -> None:
         count = self.job.recipe.count
         fraction = max(self.job.progress.fraction, (picture + progress.fraction) / count)
@@ -191,6 +196,7 @@ class Run:
         try:
             if state != "interrupted":
                 await self._discard(attempts)
+                await self._discard_source()
             if not self._token:
                 self._token = await self.bench.jobs.claim(self.job.id)
             await self.bench.jobs.save(self.job, self._token)

@@ -9,11 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from clients.presence import LockedPresence, anyone_left
+from workflows.errors import StorageError
 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
+import pytest
+
 from clients.presence import LockedPresence
 
 async def main():
@@ -50,3 +55,10 @@ async def test_work_left_over_leaves_a_sign(tmp_path: Path) -> None:
 async def test_a_name_that_is_no_owner_is_never_alive(tmp_path: Path) -> None:
     async with LockedPresence(tmp_path) as presence:
         assert not await presence.alive("../../etc/passwd")
+
+
+async def test_a_home_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    with pytest.raises(StorageError, match="set ATELIER_HOME"):
+        async with LockedPresence(tmp_path / "file" / "processes"):
+            pass

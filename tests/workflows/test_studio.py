@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import PROFILE, FakeEngine, FakeJudge, fake_app
+from tests.fakes import PROFILE, FakeEngine, FakeJudge, fake_app, png
 from utils.metadata import read_png
 from workflows import answers
 from workflows.app import App
@@ -92,6 +92,14 @@ async def test_cancel_stops_the_engine_and_leaves_nothing_behind(tmp_path: Path)
         assert list(await app.studio.store.keys(job.id)) == []
         assert (await app.studio.cancel(job.id)).state == "cancelled"
         assert app.studio.active() == []
+
+
+async def test_a_failed_job_leaves_no_input_picture_behind(tmp_path: Path) -> None:
+    async with fake_app(tmp_path, engine=FakeEngine(errors=[OutOfMemory("needs 9 GB")])) as app:
+        given = Media(data=png(), media_type="image/png")
+        job = await app.studio.submit(WISH.but(task="img2img"), given)
+        await app.studio.wait(job.id, 30)
+        assert list(await app.studio.store.keys(job.id)) == []
 
 
 async def test_an_engine_error_fails_the_job_with_its_own_words(tmp_path: Path) -> None:
