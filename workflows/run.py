@@ -107,7 +107,8 @@ class Run:
 
     async def _carry_out(self) -> None:
         self._token = await self.bench.jobs.claim(self.job.id)
-        await self._record(state="running", runs=self.job.runs + 1)
+        waiting = Progress(message="Waiting for the engine")
+        await self._record(state="running", runs=self.job.runs + 1, progress=waiting)
         inputs = await self._inputs()
         for picture in range(len(self.job.outcomes), self.job.recipe.count):
             await self._picture(picture, inputs)
