@@ -43,7 +43,9 @@ def load(source: Source, shelf: Shelf, *, offline: bool = False) -> Loaded:
     device, dtype = best_device()
     where = _fetched(source, shelf, dtype, offline)
     pipe, found = (
-        _from_file(source, shelf, dtype, offline) if where is None else _from_folder(where, source, shelf, dtype)
+        _from_folder(where, source, shelf, dtype)
+        if where
+        else _from_file(source.path, shelf.hub_cache(), dtype, offline)
     )
     pipe.set_progress_bar_config(disable=True)
     pipe = pipe.to(device)
@@ -158,51 +160,60 @@ def _from_folder(folder: Path, source: Source, shelf: Shelf, dtype: Any) -> tupl
     return pipe, shelf.family(source) if source.kind == "demo" else family_of_folder(folder)
 
 
-def _from_file(source: Source, shelf: Shelf, dtype: Any, offline: bool) -> tuple[Any, Family]:
+def _from_file(checkpoint: Path, cache: Path, dtype: Any, offline: bool) -> tuple[Any, Family]:
     """A single checkpoint; its configuration lies in a folder of the same name beside it, or comes from the Hub."""
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
-    found = family_of_header(header_names(source.path))
+    found = family_of_header(header_names(checkpoint))
     if not found.pipelines:
         raise EngineUnavailable(
-            f"{source.path.name} is of a family that is not known here. Convert it to a diffusers folder "
+            f"{checkpoint.name} is of a family that is not known here. Convert it to a diffusers folder "
             "(save_pretrained) and set ATELIER_LOCAL_MODEL to that folder."
         )
+    beside = checkpoint.with_suffix("")
+    folder = beside if (beside / INDEX).is_file() else _configuration(checkpoint, found, cache, offline)
     kind: Any = getattr(diffusers_library(), found.pipelines[0])
-    beside = source.path.with_suffix("")
     try:
-        folder = beside if (beside / INDEX).is_file() else _configuration(source.path, shelf.hub_cache(), offline)
-        return kind.from_single_file(str(source.path), config=str(folder), dtype=dtype, local_files_only=True), found
+        pipe = kind.from_single_file(str(checkpoint), config=str(folder), dtype=dtype, local_files_only=True)
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SingleFileComponentError) as error:
+        title = f"{checkpoint.name} ({found.profile.title})"
         raise EngineUnavailable(
-            f"{source.path.name} ({found.profile.title}) cannot be loaded: {first_line(error)} A checkpoint needs its "
-            "family's configuration files: connect to the Hugging Face Hub for the first use, or put them into a "
-            f"folder named {beside.name!r} beside the file."
+            f"{title} cannot be loaded with the configuration in {folder}: {first_line(error)}"
+        ) from error
+    return pipe, found
+
+
+def _configuration(checkpoint: Path, found: Family, cache: Path, offline: bool) -> Path:
+    """The configuration of the repo that diffusers tells from the tensors' names and shapes. Raises EngineUnavailable.
+
+    Not left to from_single_file, which asks the Hub even when it is told to use local files only.
+    """
+    import huggingface_hub
+
+    hub: Any = huggingface_hub
+    repo = _original_repo(checkpoint)
+    patterns = ["*.json", "*.txt", "*.model"]
+    try:
+        return Path(hub.snapshot_download(repo, cache_dir=cache, local_files_only=offline, allow_patterns=patterns))
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable(
+            f"{checkpoint.name} ({found.profile.title}) needs its family's configuration, which could not be fetched "
+            f"from {repo!r}. Connect to the Hugging Face Hub for the first use, or put the configuration (a diffusers "
+            f"folder without weights) into a folder named {checkpoint.stem!r} beside the file."
         ) from error
 
 
-def _configuration(checkpoint: Path, cache: Path, offline: bool) -> Path:
-    """The folder with the configuration of the repo that diffusers tells from the tensors' names and shapes.
-
-    Not left to from_single_file, which asks the Hub even when it is told to use local files only.
-    Raises OSError and ValueError, as huggingface_hub does.
-    """
+def _original_repo(checkpoint: Path) -> str:
     import torch
-    from diffusers.loaders.single_file_utils import fetch_diffusers_config
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from diffusers.loaders import single_file_utils
     from safetensors import safe_open
 
     opener: Any = safe_open
     with opener(str(checkpoint), framework="pt") as opened:
         names: list[str] = opened.keys()
-        tensors = {name: torch.empty(opened.get_slice(name).get_shape(), device="meta") for name in names}
-    repo: str = fetch_diffusers_config(tensors)["pretrained_model_name_or_path"]
-    patterns = ["*.json", "*.txt", "*.model"]
-    try:
-        return Path(snapshot_download(repo, cache_dir=cache, local_files_only=offline, allow_patterns=patterns))
-    except LocalEntryNotFoundError as error:
-        raise FileNotFoundError(f"the Hub's {repo} is not in the cache and cannot be fetched") from error
+        shapes = {name: torch.empty(opened.get_slice(name).get_shape(), device="meta") for name in names}
+    rules: Any = single_file_utils
+    return str(rules.fetch_diffusers_config(shapes)["pretrained_model_name_or_path"])
 
 
 def first_line(error: BaseException | None) -> str:

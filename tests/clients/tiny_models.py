@@ -123,9 +123,7 @@ def save_single_file(folder: Path, file: Path) -> Path:
 
     With two of the tensors that the originals hold besides and that no pipeline takes.
     """
-    from safetensors.torch import load_file, save_file
-
-    torch = library("torch")
+    torch, files = library("torch"), library("safetensors.torch")
     weights: dict[str, Any] = {
         "alphas_cumprod": torch.ones(1000),
         "cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(32)[None],
@@ -136,10 +134,10 @@ def save_single_file(folder: Path, file: Path) -> Path:
         ("text_encoder", "cond_stage_model.transformer.", original_text_name),
     ):
         [found] = (folder / part).glob("*.safetensors")
-        for name, tensor in load_file(found).items():
+        for name, tensor in files.load_file(found).items():
             attention = part == "vae" and re.search(r"mid_block\.attentions\.0\.to_.*weight", name)
             weights[prefix + names(name)] = tensor[:, :, None, None].contiguous() if attention else tensor
-    save_file(weights, file)
+    files.save_file(weights, file)
     return file
 
 
