@@ -58,7 +58,7 @@ PLACE_WORDS: tuple[tuple[str, ...], ...] = (
 POSE_WORDS: tuple[tuple[str, ...], ...] = (
     (
         "with arms down", "arms down", "with arms at the sides", "with lowered arms", "with hands down",
-        "with both arms down", "arms by the side", "with his arms hanging down",
+        "with both arms down", "arms by the side", "with his arms hanging down", "with his arms down", "with her arms at her sides",
     ),
     (
         "with arms raised", "with raised arms", "with arms up", "raising both arms", "with hands up", "arms raised",
@@ -67,7 +67,7 @@ POSE_WORDS: tuple[tuple[str, ...], ...] = (
     (
         "with arms out", "with arms outstretched", "with arms spread", "in a t-pose", "arms out",
         "with outstretched arms", "with both arms out", "arms spread wide", "with arms stretched to the sides",
-        "arms wide open", "with open arms",
+        "arms wide open", "with open arms", "with arms stretched out", "arms stretched wide", "with his arms spread",
     ),
 )  # fmt: skip
 STANDING_WORDS = ("standing", "standing up", "standing upright")
@@ -77,6 +77,8 @@ OPENINGS = (
     "drawing of", "image of", "simple drawing of", "draw", "draw me", "please draw", "paint", "show", "show me",
     "make", "create", "generate", "please paint", "i want", "give me", "we see", "here is", "an icon of", "a sketch of",
     "a picture showing", "can you draw", "could you draw", "i would like", "a graphic of", "a render of",
+    "the picture shows", "this is", "the image shows", "let me see", "i need", "i'd like", "an artwork of", "please make",
+    "make me", "render", "please show me", "a card with", "design", "we want", "the drawing shows", "try",
 )  # fmt: skip
 
 STYLES = (
@@ -86,7 +88,8 @@ STYLES = (
     "beautiful", "bold", "flat colors", "well defined", "hd", "8k", "good quality", "simple shape", "solid color",
 )  # fmt: skip
 
-NEUTRAL_WORDS = ("nice", "simple", "simple", "plain", "perfect", "pretty", "cute", "lovely", "clean", "bold", "solid")
+NEUTRAL_WORDS = ("nice", "simple", "simple", "plain", "perfect", "pretty", "cute", "lovely", "clean", "bold", "solid",
+                 "lonely", "neat", "good", "great", "beautiful", "fine")  # fmt: skip
 
 BACKGROUND_CLAUSES = (
     " on a {c} background", " on a {c} background", " on a {c} background", " on {c} background",
