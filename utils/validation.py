@@ -93,7 +93,8 @@ def judged(
     if positive < positive_threshold:
         reason = f"Low positive CLIP score: {positive:.3f} < {positive_threshold}"
     elif delta_threshold is not None and (delta is None or delta < delta_threshold):
-        reason = f"Low CLIP score delta: {delta or 0.0:.3f} < {delta_threshold}"
+        shown = round(delta or 0.0, 3) + 0.0  # no "-0.000"
+        reason = f"Low CLIP score delta: {shown:.3f} < {delta_threshold}"
     else:
         reason = PASSED
     return ValidationResult(

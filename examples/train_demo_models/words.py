@@ -58,7 +58,8 @@ PLACE_WORDS: tuple[tuple[str, ...], ...] = (
 POSE_WORDS: tuple[tuple[str, ...], ...] = (
     (
         "with arms down", "arms down", "with arms at the sides", "with lowered arms", "with hands down",
-        "with both arms down", "arms by the side", "with his arms hanging down", "with his arms down", "with her arms at her sides",
+        "with both arms down", "arms by the side", "with his arms hanging down",
+        "with his arms down", "with her arms at her sides",
     ),
     (
         "with arms raised", "with raised arms", "with arms up", "raising both arms", "with hands up", "arms raised",
@@ -77,7 +78,8 @@ OPENINGS = (
     "drawing of", "image of", "simple drawing of", "draw", "draw me", "please draw", "paint", "show", "show me",
     "make", "create", "generate", "please paint", "i want", "give me", "we see", "here is", "an icon of", "a sketch of",
     "a picture showing", "can you draw", "could you draw", "i would like", "a graphic of", "a render of",
-    "the picture shows", "this is", "the image shows", "let me see", "i need", "i'd like", "an artwork of", "please make",
+    "the picture shows", "this is", "the image shows", "let me see", "i need", "i'd like", "an artwork of",
+    "please make",
     "make me", "render", "please show me", "a card with", "design", "we want", "the drawing shows", "try",
 )  # fmt: skip
 
