@@ -18,7 +18,7 @@ from common import library, log, replace_folder, start
 from judge_model import THRESHOLD
 
 SETTINGS = {
-    "name": "Atelier demo shapes", "family": "demo", "size": 128, "steps": 20, "cfg": 2.5, "guidance_rescale": 0.6,
+    "name": "Atelier demo shapes", "family": "demo", "size": 128, "steps": 20, "cfg": 2.0, "guidance_rescale": 0.6,
 }  # fmt: skip
 
 
