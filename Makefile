@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PROMPT ?= three small green stars, black backdrop
+PROMPT ?= two yellow stars on a purple background
 ARGS ?=
 
 .DEFAULT_GOAL := help

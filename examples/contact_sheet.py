@@ -20,7 +20,7 @@ from clients.wiring import open_app
 
 PROMPTS = (
     "a red circle on a white background",
-    "three small green stars, black backdrop",
+    "two yellow stars on a purple background",
     "a pair of blue squares",
     "a big yellow heart on navy",
     "an orange person with raised arms",
