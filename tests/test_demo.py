@@ -61,14 +61,25 @@ async def test_a_picture_made_from_a_picture_is_its_child() -> None:
 
 
 async def test_the_validation_example_runs() -> None:
-    path = EXAMPLES / "mcp_validation_example.py"
-    spec = importlib.util.spec_from_file_location("mcp_validation_example", path)
-    assert spec is not None
-    assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    checked, unchecked, strict, hopeless = await example.main()
+    checked, unchecked, strict, hopeless = await example("mcp_validation_example").main()
     assert checked["validation"]["passed"] is True
     assert "validation" not in unchecked
     assert len(strict["attempts"]) <= 5
     assert hopeless["validation"]["passed"] is False
+
+
+async def test_the_contact_sheet_example_runs() -> None:
+    sheets = example("contact_sheet")
+    prompts = ["a red circle", "a blue square", "a green star", "a pink heart", "single red car"]
+    page = sheets.sheet(prompts, await sheets.drawn(prompts))
+    assert page.size == (4 * sheets.TILE, 2 * (sheets.TILE + sheets.CAPTION))
+
+
+def example(name: str) -> Any:
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
