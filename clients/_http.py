@@ -11,7 +11,7 @@ from workflows.errors import RateLimited, ServiceUnavailable
 if TYPE_CHECKING:
     import httpx2
 
-USER_AGENT = "atelier-mcp (+https://pypi.org/project/atelier-mcp)"
+USER_AGENT = "atelier-mcp"
 
 
 @contextmanager
