@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     )
 
     atelier_home: Path = Field(default_factory=default_home)
-    """Database, pictures, models, logs; nothing of ours is written elsewhere."""
+    """Database and pictures; nothing of ours is written elsewhere."""
     atelier_token: SecretStr | None = None
     """Bearer token; needed for any HTTP bind but loopback."""
     atelier_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()

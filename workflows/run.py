@@ -157,7 +157,10 @@ class Run:
         if picture + 1 == self.job.recipe.count:
             filed |= {"state": "succeeded", "progress": Progress(fraction=1.0, message="Done")}
         await self._record([item], **filed)
-        await self._discard([attempt for attempt in outcome.attempts if attempt.key != chosen.key])
+        try:
+            await self._discard([attempt for attempt in outcome.attempts if attempt.key != chosen.key])
+        except StorageError:  # the picture is filed; a loser that stays is listed nowhere
+            log.warning("losing attempts of job %s could not be removed", self.job.id, exc_info=True)
 
     async def _discard(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
@@ -182,14 +185,23 @@ class Run:
 
     async def _record(self, items: Sequence[Item] = (), **changes: object) -> None:
         """Bring the ledger up to date. Raises StorageError when another process has taken the job over."""
-        self.job = self.job.but(**changes, updated=now())
-        if not await self.bench.jobs.save(self.job, self._token, items):
+        job = self.job.but(**changes, updated=now())
+        saving = asyncio.create_task(self.bench.jobs.save(job, self._token, items))
+        try:
+            await asyncio.shield(saving)
+        finally:  # a cancel waits for the transaction: what is written down has happened
+            await asyncio.wait({saving})
+            if saving.exception() is None and saving.result():
+                self.job = job
+        if not saving.result():
             raise StorageError("Another process has taken this job over; what it makes counts, not this.")
         self._announce()
 
     async def _close(self, *, state: JobState, fault: Fault | None = None) -> None:
         """The last word on a job that did not succeed. A ledger that cannot be written is logged, not raised."""
         self._closing = True
+        if self.job.ended:  # its end was written down before the stop came
+            return
         attempts = self.job.attempts
         self.job = self.job.but(
             state=state, fault=fault, updated=now(), attempts=attempts if state == "interrupted" else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from workflows import answers
 from workflows.app import App
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, OutOfMemory, StorageError
 from workflows.studio import complete
-from workflows.types import Acceptance, ItemQuery, Job, Media, Progress, Recipe
+from workflows.types import Acceptance, Item, ItemQuery, Job, Media, Progress, Recipe
 
 WISH = Recipe.checked(prompt="a red circle")
 
@@ -100,6 +101,56 @@ async def test_a_failed_job_leaves_no_input_picture_behind(tmp_path: Path) -> No
         job = await app.studio.submit(WISH.but(task="img2img"), given)
         await app.studio.wait(job.id, 30)
         assert list(await app.studio.store.keys(job.id)) == []
+
+
+async def test_a_cancel_that_comes_after_the_end_was_written_changes_nothing(tmp_path: Path) -> None:
+    written, gate = asyncio.Event(), asyncio.Event()
+    async with fake_app(tmp_path) as app:
+        save = app.studio.jobs.save
+
+        async def held(job: Job, token: str, items: Sequence[Item] = ()) -> bool:
+            done = await save(job, token, items)
+            if job.state == "succeeded":
+                written.set()
+                await gate.wait()
+            return done
+
+        app.studio.jobs.save = held  # type: ignore[method-assign]
+        job = await app.studio.submit(WISH)
+        await written.wait()
+        cancelling = asyncio.create_task(app.studio.cancel(job.id))
+        await asyncio.sleep(0)
+        gate.set()
+        row = await app.studio.jobs.get(job.id)
+        assert row is not None
+        assert ((await cancelling).state, row.state) == ("succeeded", "succeeded")
+
+
+async def test_losers_that_cannot_be_removed_do_not_fail_a_filed_picture(tmp_path: Path) -> None:
+    async with fake_app(tmp_path, judge=FakeJudge(scores=[0.1, 0.4])) as app:
+
+        async def stuck(key: str) -> None:
+            raise StorageError(f"{key} is in use")
+
+        app.studio.store.delete = stuck  # type: ignore[method-assign]
+        job = await made(app)
+        assert (job.state, len(job.item_ids)) == ("succeeded", 1)
+
+
+async def test_a_row_that_cannot_be_written_leaves_no_picture_in_the_job(tmp_path: Path) -> None:
+    async with fake_app(tmp_path) as app:
+        save = app.studio.jobs.save
+
+        async def full(job: Job, token: str, items: Sequence[Item] = ()) -> bool:
+            if items:
+                raise StorageError("disk full")
+            return await save(job, token, items)
+
+        app.studio.jobs.save = full  # type: ignore[method-assign]
+        job = await made(app)
+        row = await app.studio.jobs.get(job.id)
+        assert row is not None
+        assert (job.state, row.state, row.item_ids, row.outcomes) == ("failed", "failed", (), ())
 
 
 async def test_an_engine_error_fails_the_job_with_its_own_words(tmp_path: Path) -> None:
