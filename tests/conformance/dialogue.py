@@ -56,7 +56,9 @@ NAME_QUESTION = ask("What is your name?", name=STRING)
 
 async def test_sampling(prompt: str, ctx: AnyContext) -> str:
     message = SamplingMessage(role="user", content=TextContent(type="text", text=prompt))
-    reply = await ctx.session.create_message([message], max_tokens=100)  # pyright: ignore[reportDeprecated]
+    # On the stream of this request: the standalone one may not be open yet, and the question would be lost.
+    asking = ctx.session.create_message  # pyright: ignore[reportDeprecated]
+    reply = await asking([message], max_tokens=100, related_request_id=ctx.request_id)
     return f"LLM response: {reply.content.text if isinstance(reply.content, TextContent) else ''}"
 
 
