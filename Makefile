@@ -38,4 +38,8 @@ bench: $(STAMP) ## Measure ourselves against the bare path: ratios, never assert
 conformance: $(STAMP) ## The MCP conformance suite and the Inspector against the production server
 	@$(BIN)/python -m tests.conformance $(ARGS)
 
-.PHONY: help run serve test check bench conformance
+test-comfyui: $(STAMP) ## The contract suite against a real server: ATELIER_TEST_COMFYUI=http://host:port make test-comfyui
+	@test -n "$(ATELIER_TEST_COMFYUI)" || { echo "Say where: ATELIER_TEST_COMFYUI=http://host:port make test-comfyui"; exit 2; }
+	@$(BIN)/python -m pytest tests/live $(ARGS)
+
+.PHONY: help run serve test check bench conformance test-comfyui

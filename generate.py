@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import runpy
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from clients.cli import Parts, run
 from clients.config import load_settings
 from clients.doctor import Finding, examine
-from clients.wiring import DEMO, open_app
+from clients.wiring import DEMO, comfyui_servers, open_app
 from workflows.app import App
 from workflows.stamp import own_version
 
@@ -24,7 +25,8 @@ def _open_app() -> AbstractAsyncContextManager[App]:
 
 
 def _examine() -> Sequence[Finding]:
-    return examine(load_settings(), DEMO)
+    settings = load_settings()
+    return examine(settings, DEMO, asyncio.run(comfyui_servers(settings)))
 
 
 def _serve(arguments: Sequence[str]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -16,6 +17,9 @@ from pydantic_settings import (
 )
 
 TOML_NAME = "atelier.toml"
+OFF = "off"
+USUAL_COMFYUI = "http://127.0.0.1:8188"
+"""Where a ComfyUI on this machine listens when nobody said otherwise."""
 
 
 def default_home() -> Path:
@@ -57,10 +61,48 @@ class Settings(BaseSettings):
     """Its pretrained weights: an open_clip tag."""
     atelier_idle_unload: float = Field(default=600.0, ge=0.0)
     """Seconds after the last render until the in-process models leave memory; 0: never."""
+    comfyui_url: str | None = Field(default=None, validation_alias=AliasChoices("comfyui_url", "comfyui_host"))
+    """One ComfyUI server; unset: the one on 127.0.0.1:8188 when it answers; off: none, not even that one."""
+    comfyui_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    """Several ComfyUI servers (comma-separated) that share the work."""
+    comfyui_token: SecretStr | None = None
+    """Bearer token for ComfyUI servers that want one."""
     atelier_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What goes to stderr."""
 
-    @field_validator("atelier_allowed_hosts", "atelier_allowed_roots", mode="before")
+    @property
+    def comfyui_servers(self) -> tuple[str, ...]:
+        """The ComfyUI servers to use, in the order given and each once; empty when ComfyUI is off."""
+        if self.comfyui_url == OFF:
+            return ()
+        named = (*((self.comfyui_url,) if self.comfyui_url else ()), *self.comfyui_urls)
+        once: dict[tuple[str, ...], str] = {}
+        for url in named or (USUAL_COMFYUI,):
+            once.setdefault(_same_server(url), url)
+        return tuple(once.values())
+
+    @property
+    def comfyui_is_named(self) -> bool:
+        """Whether somebody said which ComfyUI to use, so that its silence is worth a word."""
+        return self.comfyui_url != OFF and bool(self.comfyui_url or self.comfyui_urls)
+
+    @field_validator("comfyui_url", mode="after")
+    @classmethod
+    def _server(cls, value: str | None) -> str | None:
+        return value if value is None else OFF if value.strip().lower() == OFF else _server_url(value)
+
+    @field_validator("comfyui_urls", mode="after")
+    @classmethod
+    def _servers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        urls = tuple(_server_url(url) for url in value)
+        seen: set[tuple[str, ...]] = set()
+        for url in urls:
+            if _same_server(url) in seen:
+                raise ValueError(f"{_shown(url)} is named twice; name each server once")
+            seen.add(_same_server(url))
+        return urls
+
+    @field_validator("atelier_allowed_hosts", "atelier_allowed_roots", "comfyui_urls", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -92,3 +134,35 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise BadSettings("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults)) from error
+
+
+def _server_url(given: str) -> str:
+    """The address with a scheme and without a slash at its end. Raises ValueError; never repeats a password."""
+    text = given.strip()
+    url = text if "://" in text else f"http://{text}"
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"a ComfyUI server is reached by http or https, not {parts.scheme}")
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("the port is a number from 1 to 65535") from error
+    if not parts.hostname or port == 0 or any(mark.isspace() for mark in text):
+        raise ValueError(f"write it like {USUAL_COMFYUI}, or several of them with commas in COMFYUI_URLS")
+    if parts.query or parts.fragment or "," in text:
+        raise ValueError("one address alone, such as https://host/comfy; several belong into COMFYUI_URLS")
+    return url.rstrip("/")
+
+
+def _same_server(url: str) -> tuple[str, ...]:
+    """Equal for two spellings of one server's address."""
+    parts = urlsplit(url)
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return host, str(port), parts.path
+
+
+def _shown(url: str) -> str:
+    """The address without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -6,12 +6,14 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from clients.config import Settings
+from workflows.types import ServerStatus
 
 MIN_FREE_GB = 1.0
 JUDGE_PACKAGES = ("torch", "torchvision", "open_clip_torch")
@@ -28,8 +30,11 @@ class Finding:
     next_step: str = ""
 
 
-def examine(settings: Settings, demo: Path) -> list[Finding]:
-    """Look at this machine in the light of the settings. Takes a second or two: it asks torch for its device."""
+def examine(settings: Settings, demo: Path, servers: Sequence[ServerStatus] = ()) -> list[Finding]:
+    """Look at this machine in the light of the settings. Takes a second or two: it asks torch for its device.
+
+    `servers`: how the ComfyUI servers of the settings are now.
+    """
     return [
         Finding(name="Python", ok=True, detail=f"{platform.python_version()} at {sys.executable}"),
         _home(settings.atelier_home),
@@ -37,6 +42,7 @@ def examine(settings: Settings, demo: Path) -> list[Finding]:
         _packages("Judges", JUDGE_PACKAGES, "judges"),
         _device(),
         _model(settings),
+        *(_comfyui(settings, server) for server in servers),
         _files("Demo model", demo / "t2i" / "model_index.json"),
         _files("Demo CLIP", demo / "clip" / "open_clip_model.safetensors"),
     ]
@@ -92,6 +98,17 @@ def _model(settings: Settings) -> Finding:
         return Finding(name="Model", ok=True, detail=settings.atelier_local_model)
     step = "Set ATELIER_LOCAL_MODEL to a HuggingFace id, a diffusers folder or a .safetensors file."
     return Finding(name="Model", ok=True, detail="the demo model (coloured shapes and figures)", next_step=step)
+
+
+def _comfyui(settings: Settings, server: ServerStatus) -> Finding:
+    """A server that nobody named need not be there; one without a model cannot draw."""
+    name = f"ComfyUI {server.url}"
+    if not server.available:
+        step = "Start it, or set COMFYUI_URL to where one runs (off: none)."
+        return Finding(name=name, ok=not settings.comfyui_is_named, detail=server.detail, next_step=step)
+    drains = ["It is draining: it gets no new work."] if server.draining else []
+    detail = f"version {server.version or 'unknown'}, {server.device or 'unknown device'}; {server.detail}"
+    return Finding(name=name, ok=True, detail=detail, next_step=" ".join([*server.warnings, *drains]))
 
 
 def _files(name: str, path: Path) -> Finding:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clients.config import Settings, load_settings
 from clients.presence import LockedPresence, anyone_left
 from utils.validation import ClipScorer
 from workflows.app import App, use_app
 from workflows.judges import ClipJudge
+from workflows.library import Library
 from workflows.stamp import own_version
-from workflows.types import FamilyProfile
+from workflows.types import EngineStatus, FamilyProfile, ServerStatus
+
+if TYPE_CHECKING:
+    from clients.comfyui_engine import ComfyUIEngine
+    from workflows.ports import Engine
 
 DEMO = Path(__file__).parent / "demo"
+JUDGE_GB = 2.0
+"""Free memory of a GPU with which a CLIP judge loads without asking: ViT-B-32 has 0.6 GB of weights in full precision,
+CUDA itself takes about as much, and the rest is for the work; our estimate."""
 
 
 def has_unfinished(settings: Settings) -> bool:
@@ -32,58 +43,99 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     `resume`: take up the unfinished jobs of processes that are gone (servers do); else they are only marked.
     Raises BadSettings, StorageError.
     """
-    await asyncio.to_thread(_import_adapters)
-    from clients.diffusers_engine import DiffusersEngine
+    settings = settings or await asyncio.to_thread(load_settings)
+    await asyncio.to_thread(_import_adapters, settings)
     from clients.input_pictures import InputPictures
     from clients.ledger import open_ledger
     from clients.local_store import LocalStore
     from workflows.gallery import Gallery
     from workflows.studio import Studio
 
-    settings = settings or await asyncio.to_thread(load_settings)
     home = settings.atelier_home
-    places = {"home": str(home), "database": str(home / "atelier.db"), "pictures": str(home / "pictures")}
     async with AsyncExitStack() as stack:
         presence = await stack.enter_async_context(LockedPresence(_processes(settings)))
         ledger = await stack.enter_async_context(open_ledger(home / "atelier.db"))
         store = LocalStore(home / "pictures")
-        engine = await stack.enter_async_context(
-            DiffusersEngine(settings.atelier_local_model, DEMO / "t2i", idle_unload=settings.atelier_idle_unload)
-        )
+        comfyui, engines = await _engines(settings, stack)
         studio = await stack.enter_async_context(
             Studio(
-                engines=[engine],
-                judges={"clip": _clip_judge(settings)},
+                engines=engines,
+                judges={"clip": clip_judge(settings, comfyui)},
                 store=store,
                 jobs=ledger.jobs,
                 items=ledger.items,
                 sources=InputPictures(settings.atelier_allowed_roots),
                 presence=presence,
+                graphs=comfyui,
             )
         )
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
         app = App(
             studio=studio,
             gallery=Gallery(ledger.items, store),
-            notices=tuple(_notices(settings)),
+            library=Library(comfyui),
+            notices=tuple(_notices()),
+            remarks=partial(_remarks, settings),
             version=await asyncio.to_thread(own_version),
-            places=places,
+            places=_places(home),
             memory=_memory,
         )
         await studio.recover(resume)
         if resume:
             await presence.forget_the_dead()
+            _keep_what_is_imported(stack)
         stack.enter_context(use_app(app))
         yield app
 
 
-def _import_adapters() -> None:
+def _places(home: Path) -> dict[str, str]:
+    return {"home": str(home), "database": str(home / "atelier.db"), "pictures": str(home / "pictures")}
+
+
+def _keep_what_is_imported(stack: AsyncExitStack) -> None:
+    """For a process that serves: a full garbage collection over all the libraries holds up every call for 0.1 s."""
+    gc.freeze()
+    stack.callback(gc.unfreeze)
+
+
+async def _engines(settings: Settings, stack: AsyncExitStack) -> tuple[ComfyUIEngine | None, list[Engine]]:
+    """The ComfyUI engine where there is one, and all engines in the order in which they are asked."""
+    from clients.diffusers_engine import DiffusersEngine
+
+    comfyui = await stack.enter_async_context(comfyui_engine(settings)) if settings.comfyui_servers else None
+    local = await stack.enter_async_context(
+        DiffusersEngine(settings.atelier_local_model, DEMO / "t2i", idle_unload=settings.atelier_idle_unload)
+    )
+    return comfyui, [comfyui, local] if comfyui else [local]
+
+
+def comfyui_engine(settings: Settings) -> ComfyUIEngine:
+    """The engine on the ComfyUI servers of the settings; it asks nothing of them before the first question."""
+    from clients.comfyui_engine import ComfyUIEngine
+
+    token = settings.comfyui_token
+    secret = token.get_secret_value() if token else None
+    return ComfyUIEngine(settings.comfyui_servers, settings.atelier_home, secret)
+
+
+async def comfyui_servers(settings: Settings) -> Sequence[ServerStatus]:
+    """How the ComfyUI servers of the settings are now."""
+    if not settings.comfyui_servers:
+        return ()
+    async with comfyui_engine(settings) as engine:
+        return (await engine.status()).servers
+
+
+def _import_adapters(settings: Settings) -> None:
     """Off the event loop: the first import of the database library takes most of a second."""
-    for name in ("sqlalchemy.ext.asyncio", "clients.ledger", "clients.diffusers_engine", "workflows.gallery"):
+    names = ["sqlalchemy.ext.asyncio", "clients.ledger", "clients.diffusers_engine", "workflows.gallery"]
+    for name in [*names, *(["clients.comfyui_engine"] if settings.comfyui_servers else [])]:
         importlib.import_module(name)
 
 
-def _clip_judge(settings: Settings) -> ClipJudge:
+def clip_judge(
+    settings: Settings, comfyui: ComfyUIEngine | None, gpu_is_full: Callable[[], bool] | None = None
+) -> ClipJudge:
     """The demo model is judged by the demo CLIP, which knows its world; everything else by the configured one."""
     demo = ClipScorer(str(DEMO / "clip"))
     real = ClipScorer(settings.atelier_clip_model, settings.atelier_clip_weights)
@@ -91,20 +143,44 @@ def _clip_judge(settings: Settings) -> ClipJudge:
     def choose(profile: FamilyProfile) -> ClipScorer:
         return demo if profile.name == "demo" else real
 
-    return ClipJudge(choose, settings.atelier_idle_unload)
+    async def make_room(scorer: ClipScorer) -> None:
+        """A ComfyUI on this machine keeps its models in the GPU that the judge is about to load into."""
+        if comfyui is not None and scorer is real and await asyncio.to_thread(gpu_is_full or _gpu_is_full):
+            await comfyui.make_room()
+
+    return ClipJudge(choose, settings.atelier_idle_unload, make_room)
 
 
-def _notices(settings: Settings) -> list[str]:
+def _gpu_is_full() -> bool:
+    """Whether the judge would load into a GPU that has no room for it. Imports torch, as the judge is about to do."""
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.mem_get_info(0)[0] < JUDGE_GB * 1e9
+
+
+def _notices() -> list[str]:
     """Optional parts that are missing, each with its next step."""
     notices: list[str] = []
     if find_spec("diffusers") is None:
         notices.append("The in-process engine is not installed: pip install 'atelier-mcp[local]'.")
     if find_spec("open_clip") is None:
         notices.append("The judges are not installed, pictures are not checked: pip install 'atelier-mcp[judges]'.")
-    if settings.atelier_local_model is None:
+    return notices
+
+
+def _remarks(settings: Settings, engines: Sequence[EngineStatus]) -> list[str]:
+    """What the engines' state asks of the owner."""
+    servers = [server for engine in engines for server in engine.servers]
+    notices = [f"ComfyUI at {one.url} does not answer: {one.detail}" for one in servers if not one.available]
+    notices = notices if settings.comfyui_is_named else []
+    notices += [f"ComfyUI at {one.url}: {warning}" for one in servers for warning in one.warnings]
+    drawing = any(server.available for server in servers)
+    if settings.atelier_local_model is None and not drawing:
         notices.append(
             "The demo model draws (coloured shapes and figures only). Set ATELIER_LOCAL_MODEL to a HuggingFace id, "
-            "a diffusers folder or a .safetensors file for a real one."
+            "a diffusers folder or a .safetensors file for a real one, or COMFYUI_URL to a ComfyUI."
         )
     return notices
 

@@ -13,6 +13,8 @@ import pytest
 from blockbuster import BlockBuster
 
 OURS = ("clients", "workflows", "utils", "mcp_server", "generate")
+LIVE_SERVER = "ATELIER_TEST_COMFYUI"
+"""Names a real ComfyUI for the contract suite alone."""
 LOCAL_NAMES = {"localhost", "", None}
 
 
@@ -51,7 +53,9 @@ def loop_is_never_blocked() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the developer's machine leaks into a test."""
-    for name in [name for name in os.environ if name.startswith("ATELIER_")]:
-        monkeypatch.delenv(name)
+    """No setting of the developer's machine leaks into a test, and no ComfyUI that happens to run there is found."""
+    for name in [name for name in os.environ if name.startswith(("ATELIER_", "COMFYUI_"))]:
+        if name != LIVE_SERVER:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COMFYUI_URL", "off")
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))

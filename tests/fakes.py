@@ -12,11 +12,28 @@ from clients.input_pictures import InputPictures
 from clients.ledger import open_ledger
 from clients.local_store import LocalStore
 from clients.presence import LockedPresence
+from utils.images import decode
 from workflows.app import App, use_app
 from workflows.gallery import Gallery
-from workflows.ports import Report
+from workflows.library import Library
+from workflows.ports import Engine, Graphs, Report
 from workflows.studio import Studio
-from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep, Verdict
+from workflows.types import (
+    WORDLESS,
+    Artifact,
+    DraftedGraph,
+    EngineStatus,
+    FamilyProfile,
+    Media,
+    ModelInfo,
+    Problem,
+    Recipe,
+    RenderStep,
+    ServerStatus,
+    TemplateInfo,
+    Ticket,
+    Verdict,
+)
 
 PROFILE = FamilyProfile(
     name="fake",
@@ -31,14 +48,29 @@ PROFILE = FamilyProfile(
 )
 
 
-def png(width: int = 64, height: int = 64, colour: tuple[int, int, int] = (200, 30, 30)) -> bytes:
-    """A real PNG of one colour."""
+TICKET = Ticket(id="00000000-0000-4000-8000-000000000000")
+
+
+def png(width: int = 64, height: int = 64, colour: tuple[int, ...] = (200, 30, 30)) -> bytes:
+    """A real PNG of one colour; four numbers make a transparent one."""
     from io import BytesIO
 
     from PIL import Image
 
     buffer = BytesIO()
-    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
+    Image.new("RGBA" if len(colour) == 4 else "RGB", (width, height), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def mask_png(width: int, height: int, box: tuple[int, int, int, int]) -> bytes:
+    """A black mask with one white box: left, top, right, bottom."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer, mask = BytesIO(), Image.new("L", (width, height), 0)
+    mask.paste(255, box)
+    mask.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -46,7 +78,7 @@ def png(width: int = 64, height: int = 64, colour: tuple[int, int, int] = (200, 
 class FakeEngine:
     """Draws one colour made from the seed; `errors` are raised in turn.
 
-    `gate` holds every render, from the `held_from`th on, until it is set.
+    `gate` holds every render, from the `held_from`th on, until it is set. `facts` go with every picture.
     """
 
     name: str = "fake"
@@ -55,8 +87,11 @@ class FakeEngine:
     gate: asyncio.Event | None = None
     held_from: int = 1
     errors: list[Exception] = field(default_factory=list[Exception])
+    facts: dict[str, object] = field(default_factory=dict[str, object])
+    servers: tuple[ServerStatus, ...] = ()
     recipes: list[Recipe] = field(default_factory=list[Recipe])
     inputs: list[Mapping[str, Media]] = field(default_factory=list[Mapping[str, Media]])
+    tickets: list[Ticket] = field(default_factory=list[Ticket])
     started: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: int = 0
 
@@ -66,40 +101,83 @@ class FakeEngine:
     async def profile(self, recipe: Recipe) -> FamilyProfile:
         return self.profile_
 
-    async def render(self, recipe: Recipe, inputs: Mapping[str, Media], report: Report) -> Sequence[Artifact]:
+    async def render(
+        self, recipe: Recipe, inputs: Mapping[str, Media], report: Report, ticket: Ticket
+    ) -> Sequence[Artifact]:
         self.recipes.append(recipe)
         self.inputs.append(inputs)
+        self.tickets.append(ticket)
         if len(self.recipes) >= self.held_from:
             self.started.set()
         if self.errors:
             raise self.errors.pop(0)
-        assert recipe.width and recipe.height and recipe.steps and recipe.seed is not None
+        assert recipe.steps and recipe.seed is not None
+        assert (recipe.width and recipe.height) or recipe.task in WORDLESS
         try:
             for step in range(1, recipe.steps + 1):
-                report(RenderStep(step=step, steps=recipe.steps))
+                report(RenderStep(step=step, steps=recipe.steps, node="FakeSampler"))
                 held = self.gate is not None and len(self.recipes) >= self.held_from
                 await (self.gate.wait() if self.gate and held else asyncio.sleep(0))
         except asyncio.CancelledError:
             self.stopped += 1
             raise
-        colour = (recipe.seed % 256, recipe.seed // 256 % 256, recipe.seed // 65536 % 256)
-        media = Media(data=await asyncio.to_thread(png, recipe.width, recipe.height, colour), media_type="image/png")
-        return [
-            Artifact(
-                media=media,
-                seed=recipe.seed,
-                width=recipe.width,
-                height=recipe.height,
-                model="fake-model",
-                model_hash="0123456789",
-            )
-        ]
+        return [await asyncio.to_thread(self._drawn, recipe, inputs)]
+
+    def _drawn(self, recipe: Recipe, inputs: Mapping[str, Media]) -> Artifact:
+        seed = recipe.seed or 0
+        colour = (seed % 256, seed // 256 % 256, seed // 65536 % 256)
+        clear = recipe.transparent or recipe.task == "remove_background"
+        width, height = recipe.width, recipe.height
+        if not width or not height:
+            size = decode(inputs["source"].data).size
+            width, height = (round(edge * (recipe.scale or 1)) for edge in size)
+        return Artifact(
+            media=Media(data=png(width, height, (*colour, 128) if clear else colour), media_type="image/png"),
+            seed=seed,
+            width=width,
+            height=height,
+            model="fake-model",
+            model_hash="0123456789",
+            facts=dict(self.facts),
+        )
 
     async def models(self, kind: str = "all") -> Sequence[ModelInfo]:
         return [ModelInfo(name="fake-model", family="fake", engine=self.name)]
 
     async def status(self) -> EngineStatus:
-        return EngineStatus(name=self.name, available=self.refuses is None, detail="fake", device="cpu")
+        available = self.refuses is None
+        return EngineStatus(name=self.name, available=available, detail="fake", device="cpu", servers=self.servers)
+
+
+@dataclass(kw_only=True)
+class FakeGraphs:
+    """Knows the given templates and problems; finds the mask it was given, recording the words; holds at the gate."""
+
+    infos: Sequence[TemplateInfo] = ()
+    faults: Sequence[Problem] = ()
+    mask: bytes = b""
+    gate: asyncio.Event | None = None
+    words: list[str] = field(default_factory=list[str])
+    drafted: list[Recipe] = field(default_factory=list[Recipe])
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def templates(self) -> Sequence[TemplateInfo]:
+        return self.infos
+
+    async def draft(self, recipe: Recipe) -> DraftedGraph:
+        self.drafted.append(recipe)
+        graph = {"1": {"class_type": "EmptyImage", "inputs": {"width": recipe.width or 64}}}
+        return DraftedGraph(graph=graph, template="fake", family="sd15", model="m.safetensors", server="http://fake")
+
+    async def problems(self, graph: Mapping[str, object]) -> Sequence[Problem]:
+        return self.faults
+
+    async def find_mask(self, source: Media, words: str) -> Media:
+        self.words.append(words)
+        self.started.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        return Media(data=self.mask, media_type="image/png")
 
 
 @dataclass(kw_only=True)
@@ -126,8 +204,9 @@ class FakeJudge:
 async def fake_app(
     home: Path,
     *,
-    engine: FakeEngine | None = None,
+    engine: Engine | None = None,
     judge: FakeJudge | None = None,
+    graphs: Graphs | None = None,
     resume: bool = False,
     allowed_roots: tuple[Path, ...] = (),
 ) -> AsyncGenerator[App]:
@@ -145,12 +224,14 @@ async def fake_app(
                 items=ledger.items,
                 sources=InputPictures(allowed_roots),
                 presence=presence,
+                graphs=graphs,
             )
         )
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
         app = App(
             studio=studio,
             gallery=Gallery(ledger.items, store),
+            library=Library(graphs),
             version="0",
             places={"home": str(home)},
             memory=lambda: {"total": 1.0},

@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from threading import RLock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from utils.emphasis import without_emphasis
+from utils.hub import local_files_without_hub
 from utils.images import decode
 from utils.torch_threads import threads_for
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ViT-B-32"
 DEFAULT_WEIGHTS = "laion2b_s34b_b79k"
 PASSED = "Image passed validation"
+ASK_AGAIN_SECONDS = 60.0
+"""Weights that could not be had are not asked for again sooner: a download that fails takes seconds."""
 REMEMBERED_TEXTS = 256
 """Text embeddings kept: a retry asks for the same text again."""
 
@@ -123,6 +127,8 @@ class ClipScorer:
         self.pretrained = pretrained
         self._device = device
         self._encoder: _Encoder | None = None
+        self._unavailable: WeightsUnavailable | None = None
+        self._asked = 0.0
         self._remembered: OrderedDict[str, Any] = OrderedDict()
         self._lock = RLock()
 
@@ -152,8 +158,14 @@ class ClipScorer:
                 encoder.free()
 
     def _ready(self) -> _Encoder:
+        if self._unavailable is not None and monotonic() - self._asked < ASK_AGAIN_SECONDS:
+            raise self._unavailable
         if self._encoder is None:
-            self._encoder = _Encoder(self.model, self.pretrained, self._device)
+            try:
+                self._encoder = _Encoder(self.model, self.pretrained, self._device)
+            except WeightsUnavailable as error:
+                self._unavailable, self._asked = error, monotonic()
+                raise
         return self._encoder
 
     def _embed_texts(self, encoder: _Encoder, texts: Sequence[str]) -> list[Any]:
@@ -181,8 +193,9 @@ class _Encoder:
         with _weights_problems(model, pretrained):
             name, options = _names(model)
             tag = pretrained if name == model else None
-            made: Any = open_clip.create_model_and_transforms(name, pretrained=tag, device=self.device)
-            self._tokenizer: Any = open_clip.get_tokenizer(name, **options)
+            with nullcontext() if tag is None else local_files_without_hub():
+                made: Any = open_clip.create_model_and_transforms(name, pretrained=tag, device=self.device)
+                self._tokenizer: Any = open_clip.get_tokenizer(name, **options)
         self._network: Any = made[0].eval()
         self._prepare: Any = made[2]
         self._parameters = sum(weight.numel() for weight in self._network.parameters())

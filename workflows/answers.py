@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from workflows.gallery import Gallery
-from workflows.types import Attempt, Item, Job, Location, Outcome, Verdict
+from workflows.types import WORDLESS, Attempt, Item, Job, Location, Outcome, Verdict
 
 Answer = dict[str, Any]
 
 NEXT_WAIT = "get_progress(job_id='{id}', wait_seconds=40)"
 STATUS: Mapping[str, str] = {"succeeded": "success"}
 """Job states under another name in answers; the others are told as they are."""
+APART = frozenset({"graph", "notes", "prompt_id"})
+"""Facts that are told elsewhere than in the metadata."""
 
 
 async def job_answer(gallery: Gallery, job: Job) -> Answer:
@@ -25,7 +27,7 @@ async def job_answer(gallery: Gallery, job: Job) -> Answer:
         if len(shown) > 1:
             answer["images"] = shown
     if job.state in {"queued", "running"}:
-        answer["progress"] = job.progress.model_dump()
+        answer["progress"] = progress(job)
     if job.fault is not None:
         answer["error"] = job.fault.model_dump()
     if job.note:
@@ -35,13 +37,25 @@ async def job_answer(gallery: Gallery, job: Job) -> Answer:
 
 
 def _verdict_part(job: Job, outcome: Outcome) -> Answer:
+    facts = outcome.chosen.facts
     part: Answer = {"attempt": outcome.best, "metadata": metadata(job, outcome.chosen)}
+    if facts.get("prompt_id"):
+        part["prompt_id"] = facts["prompt_id"]
+    notes = [note for one in job.outcomes for note in one.chosen.facts.get("notes") or ()]
+    if notes:
+        part["notes"] = list(dict.fromkeys(notes))
     if job.recipe.acceptance.validate_:
         part["validation"] = validation(outcome)
     if outcome.warning:
         part["warning"] = outcome.warning
     part["attempts"] = [_attempt_row(attempt, job) for attempt in outcome.attempts]
     return part
+
+
+def progress(job: Job) -> Answer:
+    """How far a job is; what is not known is left out."""
+    told = job.progress.model_dump(exclude_none=True)
+    return {name: value for name, value in told.items() if name != "node" or value}
 
 
 def validation(outcome: Outcome) -> Answer:
@@ -77,20 +91,27 @@ def _attempt_row(attempt: Attempt, job: Job) -> Answer:
 def metadata(job: Job, attempt: Attempt) -> Answer:
     """What the picture was made with, so that it can be made again."""
     recipe = attempt.recipe
-    facts: Answer = {
+    made: Answer = {
+        "task": recipe.task,
         "seed": recipe.seed,
         "model": attempt.model,
         "model_hash": attempt.model_hash,
         "engine": job.engine,
         "width": attempt.width,
         "height": attempt.height,
-        "steps": recipe.steps,
-        "cfg": recipe.cfg,
         "prompt": recipe.prompt,
         "negative_prompt": recipe.negative,
         "denoise": recipe.denoise,
+        "scale": recipe.scale,
+        "strength": recipe.strength,
+        "loras": [f"{lora.name}:{lora.strength:g}" for lora in recipe.loras],
     }
-    return {name: value for name, value in (facts | attempt.facts).items() if value not in (None, "", [])}
+    made |= {"steps": recipe.steps, "cfg": recipe.cfg}
+    # A picture enlarged or cut out by a model alone was not drawn in steps, whatever the recipe was completed with.
+    sampled = recipe.task not in WORDLESS or "sampler" in attempt.facts
+    hidden = APART if sampled else APART | {"steps", "cfg", "denoise"}
+    told = made | attempt.facts
+    return {name: value for name, value in told.items() if name not in hidden and value not in (None, "", [])}
 
 
 async def _picture(gallery: Gallery, item_id: str) -> Answer | None:
@@ -122,6 +143,8 @@ def job_row(job: Job) -> Answer:
     row: Answer = {"job_id": job.id, "status": STATUS.get(job.state, job.state), "task": job.recipe.task}
     row |= {"prompt": shortened(job.recipe.prompt), "engine": job.engine, "created": job.created.isoformat()}
     row |= {"fraction": round(job.progress.fraction, 3), "message": job.progress.message}
+    known = {"ahead": job.progress.ahead, "seconds_left": job.progress.seconds_left}
+    row |= {name: value for name, value in known.items() if value is not None}
     row["image_ids"] = list(job.item_ids)
     if job.outcomes:
         best = job.outcomes[0].chosen
@@ -159,7 +182,9 @@ async def item_info(gallery: Gallery, item: Item) -> Answer:
     info["recipe"] = item.recipe.model_dump(mode="json", exclude_none=True)
     info["rendered"] = item.rendered.model_dump(mode="json", exclude_none=True, exclude={"acceptance"})
     info["verdicts"] = [verdict.model_dump(mode="json") for verdict in item.verdicts]
-    info["facts"] = item.facts
+    info["facts"] = {name: fact for name, fact in item.facts.items() if name != "graph"}
+    if "graph" in item.facts:
+        info["workflow"] = item.facts["graph"]
     info["parents"] = [parent.id for parent in parents]
     info["children"] = [child.id for child in children]
     return info

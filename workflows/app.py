@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workflows.answers import Answer, job_row
 from workflows.gallery import Gallery
+from workflows.library import Library
 from workflows.studio import Studio
 from workflows.types import EngineStatus, ItemQuery, Progress
+
+SERVER_SECONDS = 2.0
+"""How long the view of the queue waits for servers to say how theirs is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +24,11 @@ class App:
 
     studio: Studio
     gallery: Gallery
+    library: Library = field(default_factory=Library)
     notices: tuple[str, ...] = ()
     """What the owner should know, such as an optional part that is missing, each with its next step."""
+    remarks: Callable[[Sequence[EngineStatus]], Sequence[str]] = lambda engines: ()
+    """The same of the engines as they are now."""
 
     version: str
     places: Mapping[str, str]
@@ -29,20 +37,30 @@ class App:
     """Memory of this machine in gigabytes: total, available, used by this process."""
 
     async def engines(self) -> list[EngineStatus]:
-        return [await engine.status() for engine in self.studio.engines]
+        return list(await asyncio.gather(*(engine.status() for engine in self.studio.engines)))
+
+    async def servers(self) -> list[Answer]:
+        """The servers behind the engines, each with its own queue; those that do not answer at once are left out."""
+        statuses: list[EngineStatus] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SERVER_SECONDS):
+                statuses = await self.engines()
+        shown = {"url", "available", "detail", "running", "pending", "ours", "draining"}
+        return [server.model_dump(mode="json", include=shown) for status in statuses for server in status.servers]
 
     async def status(self) -> Answer:
         """The state of the whole: engines, work, pictures, memory, and what the owner should know."""
         page = await self.gallery.search(ItemQuery(limit=1))
+        engines = await self.engines()
         return {
             "version": self.version,
-            "engines": [status.model_dump(mode="json") for status in await self.engines()],
+            "engines": [status.model_dump(mode="json") for status in engines],
             "judges": list(self.studio.judges),
             "jobs": [job_row(job) for job in self.studio.active()],
             "pictures": page.total,
-            "memory_gb": self.memory(),
+            "memory_gb": await asyncio.to_thread(self.memory),
             "places": dict(self.places),
-            "notices": list(self.notices),
+            "notices": [*self.notices, *self.remarks(engines)],
         }
 
 

@@ -7,6 +7,7 @@
     ├── JobCancelled         someone asked for the stop
     ├── EngineError          the renderer could not draw
     │   ├── EngineUnavailable    it does not answer, or nobody takes this recipe
+    │   │   └── RenderLost           it took the render and no longer knows it (.restarted)
     │   ├── GraphRejected        it answers and says the graph is wrong (.problems)
     │   ├── RenderFailed         it started and broke (.node)
     │   └── OutOfMemory          it ran out of memory
@@ -25,6 +26,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workflows.types import Problem
 
 
 class StudioError(Exception):
@@ -74,10 +79,21 @@ class EngineUnavailable(EngineError):
     """No engine answers, or none takes this recipe; the text holds each one's reason."""
 
 
-class GraphRejected(EngineError):
-    """The engine says that the graph is wrong."""
+class RenderLost(EngineUnavailable):
+    """The engine took the render, and then died, was restarted, or had it deleted: it can be drawn elsewhere.
 
-    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+    `restarted` False: the connection held all the time, so that somebody deleted it.
+    """
+
+    def __init__(self, message: str, restarted: bool = True) -> None:
+        super().__init__(message)
+        self.restarted = restarted
+
+
+class GraphRejected(EngineError):
+    """The engine says that the graph is wrong; `problems` says where, when it is known."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
         self.problems = tuple(problems)
 

@@ -1,20 +1,49 @@
 """What every model family needs, read from families.toml; and which family a model is, from its own files.
 
-It reads no model: callers hand in what the configuration or the header of the weights says.
+It reads no model: callers hand in what the configuration, the metadata or the header of the weights says.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from workflows.errors import NotFound
+from workflows.inventory import plain
 from workflows.types import FamilyProfile
+
+
+class ComfyFamily(BaseModel):
+    """How ComfyUI draws a family, and by which names and metadata its files are told. No template: it cannot."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    kin: str = ""
+    special: bool = False
+    checkpoint: str = ""
+    split: str = ""
+    sampler: str = "euler"
+    scheduler: str = "normal"
+    shift: float = 0.0
+    clip_skip: int = 0
+    lora_clip: bool = False
+    clip_type: str = ""
+    clips: tuple[tuple[str, ...], ...] = ()
+    clips_least: int | None = None
+    vae: tuple[str, ...] = ()
+    get: Mapping[str, str] = {}
+
+    def template(self, folder: str) -> str:
+        """Name of the template for a model file of that folder; empty when there is none."""
+        return self.split if folder == "diffusion_models" else self.checkpoint
 
 
 class Family(BaseModel):
@@ -32,6 +61,12 @@ class Family(BaseModel):
     guidance_embeds: bool | None = None
     header_with: tuple[str, ...] = ()
     header_without: tuple[str, ...] = ()
+    comfyui: ComfyFamily = ComfyFamily()
+
+    @property
+    def kin(self) -> str:
+        """The name that it shares with the families whose LoRAs and control nets it takes."""
+        return self.comfyui.kin or self.profile.name
 
     def sized(self, edge: int) -> Family:
         """The same family at another native size, square."""
@@ -83,3 +118,50 @@ def family_of_header(names: Collection[str]) -> Family:
         if signs and all(map(present, signs)) and not any(map(present, candidate.header_without)):
             return candidate
     return family("unknown")
+
+
+SD15_BYTES = ((1.6e9, 2.4e9), (3.7e9, 4.6e9), (5.3e9, 5.6e9), (7.4e9, 8.0e9))
+"""Half and full precision, and both with the averaged weights that training leaves."""
+
+
+def family_of_file(
+    folder: str, name: str, *, metadata: Mapping[str, str] | None = None, size: int | None = None
+) -> tuple[Family, bool]:
+    """The family of a model file on a server, and whether that is a guess.
+
+    Its metadata first, then its name, then its size in bytes. A checkpoint that says nothing is taken for SDXL, the
+    commonest; a bare model that says nothing is of unknown family.
+    """
+    told = metadata or {}
+    words = " ".join([plain(name), told.get("modelspec.title", ""), told.get("ss_sd_model_name", "")]).lower()
+    if _named("unknown", plain(name)):
+        return family("unknown"), False
+    alike = _built_as(told.get("modelspec.architecture", "") or told.get("ss_base_model_version", ""))
+    named = _names_of(words)
+    if found := next((one for one in named if one in alike or not alike), alike[-1] if alike else None):
+        return family(found), False
+    if folder != "checkpoints":
+        return family("unknown"), True
+    return family("sd15" if size and any(least <= size <= most for least, most in SD15_BYTES) else "sdxl"), True
+
+
+def family_of_lora(name: str, metadata: Mapping[str, str] | None = None) -> Family | None:
+    """The family that a LoRA was made for, where its metadata or its name tells."""
+    found, guessed = family_of_file("loras", name, metadata=metadata)
+    return None if guessed or found.profile.name == "unknown" else found
+
+
+def _built_as(architecture: str) -> list[str]:
+    """The families of that architecture, the general one last."""
+    plainly = architecture.strip().lower().partition("/")[0]
+    return [name for name, one in families().items() if plainly in one.comfyui.architectures]
+
+
+@lru_cache(maxsize=4096)
+def _names_of(words: str) -> tuple[str, ...]:
+    """The families whose name patterns fit, the first one first."""
+    return tuple(name for name in families() if name != "unknown" and _named(name, words))
+
+
+def _named(name: str, words: str) -> bool:
+    return any(re.search(pattern, words) for pattern in families()[name].comfyui.names)

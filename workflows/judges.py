@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from utils.validation import ClipScorer, JudgesMissing, WeightsUnavailable, validate_image
 from workflows.types import FamilyProfile, Media, Recipe, Verdict
 
 ScorerChoice = Callable[[FamilyProfile], ClipScorer]
 """Which CLIP judges what a family draws: the demo's own for the demo model, the configured one else."""
+BeforeLoad = Callable[[ClipScorer], Awaitable[None]]
+"""Called before a scorer comes into memory, so that others can make room."""
+
+
+async def _nothing(scorer: ClipScorer) -> None:
+    pass
 
 
 class ClipJudge:
@@ -17,15 +23,18 @@ class ClipJudge:
 
     name = "clip"
 
-    def __init__(self, choose: ScorerChoice, idle_unload: float = 0.0) -> None:
+    def __init__(self, choose: ScorerChoice, idle_unload: float = 0.0, before_load: BeforeLoad = _nothing) -> None:
         """`idle_unload`: seconds after the last verdict until the scorer leaves memory; 0: never."""
         self._choose = choose
         self._idle_unload = idle_unload
+        self._before_load = before_load
         self._idle: asyncio.TimerHandle | None = None
 
     async def judge(self, picture: Media, recipe: Recipe, profile: FamilyProfile) -> Verdict:
         scorer = self._choose(profile)
         try:
+            if not scorer.loaded:
+                await self._before_load(scorer)
             return await asyncio.to_thread(self._judge, picture, recipe, scorer)
         except (JudgesMissing, WeightsUnavailable) as missing:
             return Verdict(judge=self.name, passed=None, reason=f"Not judged: {missing}")

@@ -7,10 +7,22 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from workflows.canvas import Canvas
 from workflows.errors import RenderFailed
 from workflows.ports import Engine, Judge
 from workflows.revise import revise
-from workflows.types import Artifact, Attempt, FamilyProfile, Media, Outcome, Progress, Recipe, RenderStep, Verdict
+from workflows.types import (
+    Artifact,
+    Attempt,
+    FamilyProfile,
+    Media,
+    Outcome,
+    Progress,
+    Recipe,
+    RenderStep,
+    Ticket,
+    Verdict,
+)
 
 Keep = Callable[[Attempt, Media], Awaitable[None]]
 """Stores an attempt and writes it down before the next one begins, so that an interruption does not cost it."""
@@ -18,17 +30,21 @@ Keep = Callable[[Attempt, Media], Awaitable[None]]
 
 @dataclass(kw_only=True)
 class Loop:
-    """One picture's way from recipe to outcome. `recipe` is complete: size, steps, cfg and seed are set."""
+    """One picture's way from recipe to outcome. `recipe` is complete, as Engine.render wants it."""
 
     recipe: Recipe
     profile: FamilyProfile
     engine: Engine
     judges: Sequence[Judge]
     inputs: Mapping[str, Media]
+    ticket_of: Callable[[int], Ticket]
+    """The name of an attempt's render."""
     key_of: Callable[[int], str]
     """Where the picture of an attempt lies, or would lie."""
     keep: Keep
     report: Callable[[Progress, Media | None], None]
+    canvas: Canvas | None = None
+    """What the drawn part is put back into, so that judges and gallery see the finished picture."""
     done: Sequence[Attempt] = field(default_factory=tuple[Attempt, ...])
     """Attempts of an earlier, interrupted run: they are not made again."""
     last: Media | None = field(default=None, init=False)
@@ -75,10 +91,13 @@ class Loop:
         return await asyncio.to_thread(revise, self.recipe, number, self.profile)
 
     async def _render(self, recipe: Recipe, number: int) -> Artifact:
-        artifacts = await self.engine.render(recipe, self.inputs, lambda step: self._tell(step, number))
+        ticket = self.ticket_of(number)
+        artifacts = await self.engine.render(recipe, self.inputs, lambda step: self._tell(step, number), ticket)
         if not artifacts:
             raise RenderFailed(f"The engine {self.engine.name!r} ended the render without a picture.")
-        return artifacts[0]
+        if self.canvas is None:
+            return artifacts[0]
+        return await asyncio.to_thread(self.canvas.finish, artifacts[0])
 
     async def _judge(self, picture: Media, number: int) -> tuple[Verdict, ...]:
         if not self.recipe.acceptance.validate_:
@@ -94,7 +113,13 @@ class Loop:
         share = (number - 1 + step.step / max(step.steps, 1)) / self.recipe.acceptance.attempts
         message = step.message or f"Attempt {number}: step {step.step} of {step.steps}"
         progress = Progress(
-            fraction=min(share, 1.0) * 0.99, message=message, attempt=number, step=step.step, steps=step.steps
+            fraction=min(share, 1.0) * 0.99,
+            message=message,
+            attempt=number,
+            step=step.step,
+            steps=step.steps,
+            node=step.node,
+            ahead=step.ahead,
         )
         self.report(progress, step.preview)
 

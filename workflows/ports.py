@@ -11,6 +11,7 @@ from typing import Protocol
 
 from workflows.types import (
     Artifact,
+    DraftedGraph,
     EngineStatus,
     FamilyProfile,
     Item,
@@ -20,8 +21,11 @@ from workflows.types import (
     Media,
     ModelInfo,
     Page,
+    Problem,
     Recipe,
     RenderStep,
+    TemplateInfo,
+    Ticket,
     Verdict,
 )
 
@@ -43,13 +47,37 @@ class Engine(Protocol):
         """What the model that would draw this recipe needs."""
         ...
 
-    async def render(self, recipe: Recipe, inputs: Mapping[str, Media], report: Report) -> Sequence[Artifact]:
-        """Draw a completed recipe (size, steps, cfg and seed set); `inputs["source"]` for img2img."""
+    async def render(
+        self, recipe: Recipe, inputs: Mapping[str, Media], report: Report, ticket: Ticket
+    ) -> Sequence[Artifact]:
+        """Draw a completed recipe (steps, cfg and seed set; size too unless the task keeps the source's).
+
+        `inputs` holds the recipe's pictures by role (Recipe.pictures). For inpaint and outpaint source and mask have
+        the recipe's size, and the core pastes what comes back into the original.
+        """
         ...
 
     async def models(self, kind: str = "all") -> Sequence[ModelInfo]: ...
 
     async def status(self) -> EngineStatus: ...
+
+
+class Graphs(Protocol):
+    """What an engine that runs graphs can tell of them, without running any."""
+
+    async def templates(self) -> Sequence[TemplateInfo]: ...
+
+    async def draft(self, recipe: Recipe) -> DraftedGraph:
+        """The graph that this recipe would become. Raises what a render would be refused with."""
+        ...
+
+    async def problems(self, graph: Mapping[str, object]) -> Sequence[Problem]:
+        """What a server would say against a graph in API format; empty when it would take it."""
+        ...
+
+    async def find_mask(self, source: Media, words: str) -> Media:
+        """The mask (white where it is) of what the words name in the picture; all black when there is no such thing."""
+        ...
 
 
 class Judge(Protocol):

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+from uuid import UUID, uuid5
 
-from workflows.errors import StorageError, StudioError
+from workflows.canvas import PAINTED, Canvas, canvas_for
+from workflows.completion import complete
+from workflows.errors import JobCancelled, NotFound, StorageError, StudioError
+from workflows.inputs import InputPicture, found_mask
 from workflows.loop import Loop
-from workflows.ports import Engine, Jobs, Judge, Store
+from workflows.pace import Mark, marked, seconds_left
+from workflows.ports import Engine, Graphs, Jobs, Judge, Store
 from workflows.stamp import stamped_item
 from workflows.types import (
     Attempt,
@@ -23,6 +29,7 @@ from workflows.types import (
     Outcome,
     Progress,
     Recipe,
+    Ticket,
     now,
 )
 
@@ -39,6 +46,15 @@ class Workbench:
     jobs: Jobs
     engine: Engine
     judges: Sequence[Judge]
+    graphs: Graphs | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What every picture of a job is drawn from: the engine's inputs, and what its pictures are put back into."""
+
+    inputs: Mapping[str, Media]
+    canvas: Canvas | None = None
 
 
 @dataclass(kw_only=True)
@@ -55,6 +71,7 @@ class Run:
     _stopping: Literal["cancelled", "interrupted"] = field(default="interrupted", init=False)
     _token: str = field(default="", init=False)
     _closing: bool = field(default=False, init=False)
+    _mark: Mark | None = field(default=None, init=False)
 
     def start(self, on_end: Callable[[], object]) -> None:
         self._task = asyncio.create_task(self._work(on_end), name=f"job {self.job.id}")
@@ -96,7 +113,8 @@ class Run:
         except asyncio.CancelledError:
             await self._close(state=self._stopping)
         except StudioError as error:
-            await self._close(state="failed", fault=Fault(code=error.code, message=str(error)))
+            state = "cancelled" if isinstance(error, JobCancelled) else "failed"
+            await self._close(state=state, fault=Fault(code=error.code, message=str(error)))
         except Exception:  # the top of the task: the job must not stay "running" for ever
             log.exception("job %s broke", self.job.id)
             message = "Something broke inside Atelier; its log (stderr) has the details."
@@ -109,21 +127,49 @@ class Run:
         self._token = await self.bench.jobs.claim(self.job.id)
         waiting = Progress(message="Waiting for the engine")
         await self._record(state="running", runs=self.job.runs + 1, progress=waiting)
-        inputs = await self._inputs()
+        stage = await self._stage()
         for picture in range(len(self.job.outcomes), self.job.recipe.count):
-            await self._picture(picture, inputs)
+            await self._picture(picture, stage)
 
-    async def _inputs(self) -> Mapping[str, Media]:
-        source = self.job.recipe.source
-        return {} if source is None else {"source": await self.bench.store.get(source)}
+    async def _stage(self) -> Stage:
+        inputs = {role: await self._input(key) for role, key in self.job.recipe.pictures.items()}
+        if self.job.recipe.task not in PAINTED:
+            return Stage(inputs=inputs)
+        if self.job.recipe.task == "inpaint" and "mask" not in inputs:
+            inputs["mask"] = await self._find_mask(inputs["source"])
+        canvas = await asyncio.to_thread(canvas_for, self.job.recipe, inputs)
+        return Stage(inputs=inputs | await asyncio.to_thread(canvas.inputs), canvas=canvas)
 
-    async def _picture(self, picture: int, inputs: Mapping[str, Media]) -> None:
+    async def _input(self, key: str) -> Media:
+        try:
+            return await self.bench.store.get(key)
+        except NotFound as error:
+            raise StorageError(f"The input picture {key} is gone; give it anew in a new request.") from error
+
+    async def _find_mask(self, source: Media) -> Media:
+        """What the recipe's mask_text names, kept with the job; and with it the size of what is drawn."""
+        words = self.job.recipe.mask_text or ""
+        await self._record(progress=Progress(message=f"Looking for {words!r} in the picture"))
+        if self.bench.graphs is None:
+            raise StudioError("Nobody here finds things in pictures any more; give mask_image instead of mask_text.")
+        given = await self.bench.graphs.find_mask(source, words)
+        mask = await asyncio.to_thread(found_mask, given, source, words)
+        key = f"{self.job.id}/input/mask.png"
+        await self.bench.store.put(key, mask.media)
+        size = InputPicture(media=source, width=mask.width, height=mask.height)
+        recipe = await asyncio.to_thread(complete, self.job.recipe.but(mask=key), self.profile, size, mask.media)
+        await self._record(recipe=recipe)
+        return mask.media
+
+    async def _picture(self, picture: int, stage: Stage) -> None:
         loop = Loop(
             recipe=self.recipe_of(picture),
             profile=self.profile,
             engine=self.bench.engine,
             judges=self.bench.judges,
-            inputs=inputs,
+            inputs=stage.inputs,
+            canvas=stage.canvas,
+            ticket_of=lambda number: ticket_of(self.job, picture, number),
             key_of=lambda number: f"{self.job.id}/{number}/{picture + 1}.png",
             keep=self._keep,
             report=lambda progress, glimpse: self._report(picture, progress, glimpse),
@@ -150,7 +196,7 @@ class Run:
         )
         await self.bench.store.put(chosen.key, media)
         filed = {
-            "outcomes": (*self.job.outcomes, outcome),
+            "outcomes": (*self.job.outcomes, _lightened(outcome)),
             "attempts": (),
             "item_ids": (*self.job.item_ids, item.id),
         }
@@ -166,18 +212,25 @@ class Run:
         for attempt in attempts:
             await self.bench.store.delete(attempt.key)
 
-    async def _discard_source(self) -> None:
-        """The input picture of a job of which nothing was kept."""
-        if self.job.recipe.source is not None and not self.job.item_ids:
-            await self.bench.store.delete(self.job.recipe.source)
+    async def _discard_inputs(self) -> None:
+        """The input pictures of a job of which nothing was kept."""
+        if not self.job.item_ids:
+            for key in self.job.recipe.pictures.values():
+                await self.bench.store.delete(key)
 
     def _report(self, picture: int, progress: Progress, glimpse: Media | None) -> None:
         count = self.job.recipe.count
         fraction = max(self.job.progress.fraction, (picture + progress.fraction) / count)
         message = f"Picture {picture + 1} of {count}. {progress.message}" if count > 1 else progress.message
-        self.job = self.job.but(progress=progress.but(fraction=fraction, message=message))
+        left = self._seconds_left(f"{picture}/{progress.attempt}", progress)
+        self.job = self.job.but(progress=progress.but(fraction=fraction, message=message, seconds_left=left))
         self.glimpse = glimpse or self.glimpse
         self._announce()
+
+    def _seconds_left(self, name: str, progress: Progress) -> float | None:
+        moment = time.monotonic()
+        self._mark = marked(self._mark, name, progress.step, moment)
+        return seconds_left(self._mark, progress.step, progress.steps, moment)
 
     def _announce(self) -> None:
         for listener in tuple(self._listeners):
@@ -209,9 +262,31 @@ class Run:
         try:
             if state != "interrupted":
                 await self._discard(attempts)
-                await self._discard_source()
+                await self._discard_inputs()
             if not self._token:
                 self._token = await self.bench.jobs.claim(self.job.id)
             await self.bench.jobs.save(self.job, self._token)
         except StorageError:
             log.exception("the end of job %s could not be written down", self.job.id)
+
+
+def ticket_of(job: Job, picture: int, number: int) -> Ticket:
+    """The name of one render: the job's own id for its first one, so that job and prompt are found by the same id."""
+    first = picture == 0 and number == 1
+    name = job.id if first else str(uuid5(UUID(job.id), f"{picture + 1}/{number}"))
+    return Ticket(id=name, again=job.runs > 1)
+
+
+def ticket_ids(job: Job) -> frozenset[str]:
+    """The name of every render that the job may take."""
+    rounds = range(1, job.recipe.acceptance.attempts + 1)
+    return frozenset(ticket_of(job, picture, number).id for picture in range(job.recipe.count) for number in rounds)
+
+
+def _lightened(outcome: Outcome) -> Outcome:
+    """Without the graphs, which are filed with the picture: a job's row is written at every turn."""
+    kept = (
+        attempt.but(facts={name: fact for name, fact in attempt.facts.items() if name != "graph"})
+        for attempt in outcome.attempts
+    )
+    return outcome.but(attempts=tuple(kept))

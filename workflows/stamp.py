@@ -57,7 +57,20 @@ def _parameters(item: Item) -> str:
         model_hash=item.model_hash,
         version=own_version(),
         denoise=rendered.denoise,
+        further=_further(item),
     )
+
+
+def _further(item: Item) -> dict[str, str | float]:
+    """What A1111 has no fixed place for: task, scheduler, LoRAs as it writes them in prompts."""
+    rendered = item.rendered
+    loras = " ".join(f"<lora:{lora.name}:{lora.strength:g}>" for lora in rendered.loras)
+    told = {
+        "Schedule type": str(item.facts.get("scheduler") or rendered.scheduler or ""),
+        "Loras": loras,
+        "Task": "" if rendered.task in {"txt2img", "img2img"} else rendered.task,
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _record(item: Item) -> dict[str, object]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
-from utils.images import BadPicture, decode, encode_png
-from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StudioError
-from workflows.ports import Engine, Items, Jobs, Judge, Presence, Sources, Store
-from workflows.run import Run, Workbench
-from workflows.sizes import size_for, size_like
-from workflows.types import MAX_SEED, FamilyProfile, Fault, Job, Media, Progress, Recipe, new_id, now
+from workflows.completion import complete
+from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StorageError, StudioError
+from workflows.gallery import Gallery
+from workflows.inputs import Given, Inlet, InputPicture, check_pictures
+from workflows.library import COMFYUI_STEP
+from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Sources, Store
+from workflows.run import Run, Workbench, ticket_ids
+from workflows.types import WORDLESS, FamilyProfile, Fault, Item, Job, Media, Progress, Recipe, new_id, now
 
 MAX_WAITING = 100
 """Jobs that may wait at once; more is a runaway caller."""
@@ -23,20 +25,10 @@ MAX_RECOVERED = 1000
 """Unfinished jobs looked at when a process starts."""
 POLL_SECONDS = 0.5
 """How often a job that another process runs is looked up while someone waits for it."""
-QUALITY_STEPS: Mapping[str, float] = {"fast": 0.6, "balanced": 1.0, "high": 1.4, "ultra": 2.0}
-"""Steps as a share of the family's own; our judgement. Explicit steps always win."""
-DEFAULT_DENOISE = 0.7
+NEAR_JOBS = 50
+"""How many of the latest jobs are compared with a name that is none of an open job."""
+NO_PICTURES: Mapping[str, Given] = MappingProxyType({})
 UNFINISHED = ("queued", "running", "interrupted")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourcePicture:
-    """An input picture on its way into a job: its bytes, size in pixels, and gallery id where it has one."""
-
-    media: Media
-    width: int
-    height: int
-    item_id: str | None
 
 
 @dataclass(kw_only=True)
@@ -50,6 +42,8 @@ class Studio:
     items: Items
     sources: Sources
     presence: Presence
+    graphs: Graphs | None = None
+    """Who finds things in pictures by their names (mask_text), where anyone can."""
     _runs: dict[str, Run] = field(default_factory=dict[str, Run], init=False)
 
     async def __aenter__(self) -> Self:
@@ -61,63 +55,79 @@ class Studio:
             run.interrupt()
         await asyncio.gather(*(run.ended.wait() for run in runs))
 
-    async def submit(self, recipe: Recipe, input_image: str | Media | None = None) -> Job:
+    async def submit(self, recipe: Recipe, pictures: Mapping[str, Given] = NO_PICTURES) -> Job:
         """Complete the recipe, choose the engine, write the job to the ledger, start it.
 
-        `input_image` is a reference that the sources may open, or the bytes themselves from a caller who has them.
-        Raises BadRecipe for what cannot be drawn, EngineUnavailable with every engine's reason.
+        `pictures` by role: source, mask, control_1, ..., reference_1, ...; each a reference that the gallery or the
+        sources may open, or the bytes themselves. Raises BadRecipe for what cannot be drawn, EngineUnavailable with
+        every engine's reason.
         """
-        self._admit(recipe, input_image)
+        self._admit(recipe)
+        if "source" in pictures and recipe.task == "txt2img":
+            recipe = recipe.but(task="img2img")
+        check_pictures(recipe, pictures)
+        opened = await Inlet(items=self.items, store=self.store, sources=self.sources).open(pictures)
         job_id = new_id()
-        source = await self._open_source(input_image) if input_image is not None else None
-        if source is not None:
-            recipe = recipe.but(task="img2img", source=f"{job_id}/input/1.png", source_item=source.item_id)
+        keys = {role: f"{job_id}/input/{role}.png" for role in opened}
+        recipe = _with_origin(recipe.with_pictures(keys), opened.get("source"))
         engine = await self._choose(recipe)
         profile = await engine.profile(recipe)
-        recipe = complete(recipe, profile, source)
-        if source is not None and recipe.source is not None:
-            await self.store.put(recipe.source, source.media)
+        mask = opened["mask"].media if "mask" in opened else None
+        recipe = await asyncio.to_thread(complete, recipe, profile, opened.get("source"), mask)
+        for role, key in keys.items():
+            await self.store.put(key, opened[role].media)
         job = Job(id=job_id, recipe=recipe, engine=engine.name, owner=self.presence.owner, note=profile.note or None)
         await self.jobs.add(job)
         self._start(job, engine, profile)
         return job
 
+    async def regenerate(self, name: str, **overrides: Any) -> Job:
+        """Make a picture of the gallery again, as its child; `overrides` are fields of the recipe.
+
+        Without any it is the same recipe on the same engine: judged, and not tried again, because other pixels are not
+        wanted. Another prompt is a new wish, with the attempts that the first one had. Raises NotFound, BadRecipe.
+        """
+        item = await Gallery(self.items, self.store).find(name)
+        recipe = again(item, overrides)
+        pictures = {role: await self._input_of(item, key) for role, key in recipe.pictures.items()}
+        pinned = recipe.but(engine=item.engine, model=recipe.model or item.model or None)
+        takes = next((engine for engine in self.engines if engine.name == item.engine), None)
+        same = takes is not None and await takes.refusal(pinned) is None
+        return await self.submit(pinned if same else recipe, pictures)
+
     async def wait(self, job_id: str, seconds: float, listener: Callable[[Progress], None] | None = None) -> Job:
         """The job at its end, or as it is after `seconds`. Giving up the wait does not touch the job."""
-        run = self._runs.get(job_id)
+        job = await self.find(job_id)
+        run = self._runs.get(job.id)
         if run is not None:
             return await run.watch(seconds, listener)
         deadline = asyncio.get_running_loop().time() + seconds
-        job = await self.find(job_id)
         while job.state in {"queued", "running"} and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(POLL_SECONDS)
-            job = await self.find(job_id)
+            job = await self.find(job.id)
         return job
 
     async def find(self, job_id: str) -> Job:
-        """Raises NotFound with the ids that are most like it."""
+        """By the job's id, or the ticket of one of its renders. Raises NotFound with the ids that are most like it."""
         run = self._runs.get(job_id)
         if run is not None:
             return run.job
-        job = await self.jobs.get(job_id)
-        if job is None:
-            known = [job.id for job in await self.jobs.recent(50)]
-            raise NotFound("job", job_id, known, "get_history lists the latest jobs.")
+        job = await self.jobs.get(job_id) or await self._of_ticket(job_id)
         return await self._as_it_is(job)
 
     async def cancel(self, job_id: str) -> Job:
         """Stop the job, whatever it is doing; a job that has ended stays as it is."""
-        run = self._runs.get(job_id)
+        job = await self.find(job_id)
+        run = self._runs.get(job.id)
         if run is not None:
             await run.cancel()
             return run.job
-        job = await self.find(job_id)
         if job.ended:
             return job
         if job.state != "interrupted":
             raise BadRecipe("job_id", job_id, "another Atelier process on this machine is running it; cancel it there")
         cancelled = job.but(state="cancelled", updated=now())
-        await self.jobs.save(cancelled, await self.jobs.claim(job_id))
+        await self.jobs.save(cancelled, await self.jobs.claim(job.id))
         return cancelled
 
     def active(self) -> list[Job]:
@@ -140,22 +150,30 @@ class Studio:
 
     # ------------------------------------------------------------------ steps
 
-    def _admit(self, recipe: Recipe, input_image: str | Media | None) -> None:
+    def _admit(self, recipe: Recipe) -> None:
         if len(self._runs) >= MAX_WAITING:
             raise EngineUnavailable(f"{MAX_WAITING} jobs wait already: cancel some (get_queue, cancel) or wait.")
-        if recipe.task == "img2img" and input_image is None:
-            raise BadRecipe("input_image", None, "img2img needs an input picture")
         unknown = next((check for check in recipe.acceptance.checks if check not in self.judges), None)
         if unknown is not None:
             raise BadRecipe("checks", unknown, f"the checks are: {', '.join(self.judges)}")
+        if recipe.mask_text and self.graphs is None:
+            raise EngineUnavailable(f"mask_text needs ComfyUI, which finds things in pictures: {COMFYUI_STEP}")
 
-    async def _open_source(self, given: str | Media) -> SourcePicture:
-        item = await self.items.get(given) if isinstance(given, str) else None
-        if item is not None:
-            media = await self.store.get(item.key)
-        else:
-            media = await self.sources.open(given) if isinstance(given, str) else given
-        return await asyncio.to_thread(_as_source, media, item.id if item else None)
+    async def _input_of(self, item: Item, key: str) -> Media:
+        try:
+            return await self.store.get(key)
+        except NotFound as error:
+            raise StorageError(
+                f"The image {item.id} cannot be made again: its input picture {key} is gone. Give it anew, with "
+                f"{item.recipe.task}."
+            ) from error
+
+    async def _of_ticket(self, ticket_id: str) -> Job:
+        known = await self.jobs.recent(NEAR_JOBS)
+        found = next((job for job in known if ticket_id in ticket_ids(job)), None)
+        if found is None:
+            raise NotFound("job", ticket_id, [job.id for job in known], "get_history lists the latest jobs.")
+        return found
 
     async def _choose(self, recipe: Recipe) -> Engine:
         """The named engine, or the first that does not refuse."""
@@ -168,16 +186,15 @@ class Studio:
             if reason is None:
                 return engine
             reasons.append(f"{engine.name}: {reason}")
-        raise EngineUnavailable(f"No engine takes this. {' '.join(reasons)}")
+        hint = f" To have it: {COMFYUI_STEP}." if self.graphs is None and "ComfyUI" in " ".join(reasons) else ""
+        raise EngineUnavailable(f"No engine takes this. {' '.join(reasons)}{hint}")
 
     def _start(self, job: Job, engine: Engine, profile: FamilyProfile) -> None:
-        bench = Workbench(store=self.store, jobs=self.jobs, engine=engine, judges=self._judges_for(job.recipe))
+        judges = [self.judges[check] for check in job.recipe.acceptance.checks]
+        bench = Workbench(store=self.store, jobs=self.jobs, engine=engine, judges=judges, graphs=self.graphs)
         run = Run(job=job, profile=profile, bench=bench)
         self._runs[job.id] = run
         run.start(on_end=lambda: self._runs.pop(job.id, None))
-
-    def _judges_for(self, recipe: Recipe) -> list[Judge]:
-        return [self.judges[check] for check in recipe.acceptance.checks]
 
     async def _orphaned(self, job: Job) -> bool:
         return job.owner is None or not await self.presence.alive(job.owner)
@@ -209,27 +226,21 @@ class Studio:
         return settled
 
 
-def _as_source(media: Media, item_id: str | None) -> SourcePicture:
-    """The picture decoded and encoded anew: nothing but its pixels goes on. Raises BadRecipe."""
-    try:
-        image = decode(media.data)
-    except BadPicture as error:
-        raise BadRecipe("input_image", media.media_type, f"it must be a whole PNG, JPEG or WebP ({error})") from error
-    png = Media(data=encode_png(image), media_type="image/png")
-    return SourcePicture(media=png, width=image.width, height=image.height, item_id=item_id)
+def _with_origin(recipe: Recipe, source: InputPicture | None) -> Recipe:
+    """The recipe with its parent, and for a task without words the words of the picture it works on."""
+    parent = source.item_id if source and source.item_id else recipe.source_item
+    if recipe.task not in WORDLESS:
+        return recipe.but(source_item=parent)
+    words = recipe.prompt or (source.words if source else "")
+    # Nothing to judge against: the prompt only lets the gallery find it.
+    return recipe.but(source_item=parent, prompt=words, acceptance=recipe.acceptance.but(validate_=False))
 
 
-def complete(recipe: Recipe, profile: FamilyProfile, source: SourcePicture | None = None) -> Recipe:
-    """The recipe with every `None` that the render needs filled in: explicit, then quality, then the family's own."""
-    if source and not (recipe.width or recipe.height or recipe.aspect):
-        width, height = size_like(profile, source.width, source.height)
-    else:
-        width, height = size_for(profile, recipe.width, recipe.height, recipe.aspect)
-    return recipe.but(
-        width=width,
-        height=height,
-        steps=recipe.steps or max(1, round(profile.steps * QUALITY_STEPS[recipe.quality])),
-        cfg=profile.cfg if recipe.cfg is None else recipe.cfg,
-        seed=random.randint(0, MAX_SEED) if recipe.seed is None else recipe.seed,
-        denoise=(recipe.denoise or DEFAULT_DENOISE) if source or recipe.source else None,
-    )
+def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe that makes the item's picture again, with some fields changed."""
+    reworded = overrides.get("prompt", item.recipe.prompt) != item.recipe.prompt
+    kept = {"count": 1, "seed": item.seed, "source_item": item.id, "engine": "auto"}
+    if reworded:
+        return item.recipe.but(**kept | dict(overrides))
+    once = item.recipe.acceptance.but(auto_retry=False)
+    return item.rendered.but(**kept | {"acceptance": once} | dict(overrides))

@@ -6,16 +6,22 @@ verdicts) are pydantic models with a JSON form; values that carry bytes are data
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from workflows.errors import BadRecipe
 
-Task = Literal["txt2img", "img2img"]
+Task = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "face_restore", "remove_background"]
+WORDLESS: frozenset[Task] = frozenset({"upscale", "face_restore", "remove_background"})
+"""Tasks that need no prompt: they work on a picture that is there."""
+ControlKind = Literal["canny", "depth", "openpose", "tile", "lineart", "scribble", "softedge", "normal", "segment"]
+ReferenceMode = Literal["auto", "style", "edit"]
+UpscaleMethod = Literal["auto", "model", "diffusion"]
 Quality = Literal["fast", "balanced", "high", "ultra"]
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 
@@ -68,11 +74,49 @@ class Acceptance(Value):
         return self.retry_limit if self.validate_ and self.auto_retry else 1
 
 
+class LoraUse(Value):
+    """A LoRA in a picture. `clip_strength` None: as `strength`."""
+
+    name: str = Field(min_length=1, max_length=400)
+    strength: float = Field(default=1.0, ge=-4.0, le=4.0)
+    clip_strength: float | None = Field(default=None, ge=-4.0, le=4.0)
+
+
+class Control(Value):
+    """A picture whose structure is followed (ControlNet). `image` is its store key, set by the studio."""
+
+    kind: ControlKind
+    image: str = ""
+    strength: float = Field(default=0.8, ge=0.0, le=2.0)
+    start: float = Field(default=0.0, ge=0.0, le=1.0)
+    end: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of the steps between which it works."""
+    preprocess: bool = True
+    """False: the picture is already an edge, depth or pose map."""
+
+
+class Reference(Value):
+    """A picture whose look or content is taken up. `image` is its store key, set by the studio."""
+
+    image: str = ""
+    strength: float = Field(default=0.7, ge=0.0, le=2.0)
+    mode: ReferenceMode = "auto"
+
+
+class Extension(Value):
+    """Pixels added at each side (outpaint)."""
+
+    left: int = Field(default=0, ge=0, le=2048)
+    right: int = Field(default=0, ge=0, le=2048)
+    top: int = Field(default=0, ge=0, le=2048)
+    bottom: int = Field(default=0, ge=0, le=2048)
+
+
 class Recipe(Value):
     """The whole request as one value: hashable, JSON, replayable."""
 
     task: Task = "txt2img"
-    prompt: Prompt = Field(min_length=1)
+    prompt: Prompt = ""
     negative: Prompt = ""
     model: str | None = Field(default=None, max_length=400)
     quality: Quality = "balanced"
@@ -83,15 +127,55 @@ class Recipe(Value):
     steps: int | None = Field(default=None, ge=1, le=200)
     cfg: float | None = Field(default=None, ge=0.0, le=30.0)
     sampler: str | None = Field(default=None, max_length=60)
+    scheduler: str | None = Field(default=None, max_length=60)
     seed: Seed | None = None
     count: int = Field(default=1, ge=1, le=8)
     source: str | None = None
-    """Store key of the input picture (img2img), kept with the job so that it can be made again."""
+    """Store key of the input picture, kept with the job so that it can be made again; so are the other pictures."""
     source_item: str | None = None
-    """Gallery id of the input picture when it has one: the parent of what is made."""
+    """Gallery id of the picture that this one is made from: its parent."""
     denoise: float | None = Field(default=None, gt=0.0, le=1.0)
+    loras: tuple[LoraUse, ...] = Field(default=(), max_length=8)
+    controls: tuple[Control, ...] = Field(default=(), max_length=4)
+    references: tuple[Reference, ...] = Field(default=(), max_length=4)
+    mask: str | None = None
+    """Store key of the mask (inpaint): white is painted anew."""
+    mask_text: str | None = Field(default=None, max_length=200)
+    """What to mask, in words, where the engine can find it."""
+    extend: Extension | None = None
+    """Where an outpaint grows."""
+    transparent: bool = False
+    hires: bool = False
+    """Draw small first, then enlarge and draw again (two passes)."""
+    scale: float | None = Field(default=None, gt=1.0, le=8.0)
+    """How much an upscale enlarges each edge."""
+    method: UpscaleMethod = "auto"
+    strength: float | None = Field(default=None, ge=0.0, le=1.0)
+    """How much a face restoration may change."""
     engine: str = Field(default="auto", max_length=60)
     acceptance: Acceptance = Acceptance()
+
+    @model_validator(mode="after")
+    def _has_words(self) -> Self:
+        if not self.prompt and self.task not in WORDLESS:
+            raise ValueError("prompt must say what the picture shows")
+        return self
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """The input pictures by role: source, mask, control_1, control_2, ..., reference_1, ...; values are keys."""
+        several = {f"control_{number}": control.image for number, control in enumerate(self.controls, 1)}
+        several |= {f"reference_{number}": reference.image for number, reference in enumerate(self.references, 1)}
+        single = {"source": self.source, "mask": self.mask}
+        return {role: key for role, key in (single | several).items() if key}
+
+    def with_pictures(self, keys: Mapping[str, str]) -> Self:
+        """The same recipe with its input pictures under these keys, by role."""
+        controls = (control.but(image=keys.get(f"control_{n}", "")) for n, control in enumerate(self.controls, 1))
+        references = (one.but(image=keys.get(f"reference_{n}", "")) for n, one in enumerate(self.references, 1))
+        return self.but(
+            source=keys.get("source"), mask=keys.get("mask"), controls=tuple(controls), references=tuple(references)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,16 +261,38 @@ class Progress(Value):
     attempt: int = 1
     step: int = 0
     steps: int = 0
+    node: str = ""
+    """What the engine is doing, in its own word, such as a ComfyUI node's class."""
+    ahead: int | None = None
+    """Renders before this one in the engine's queue, while it waits there."""
+    seconds_left: float | None = None
+    """An estimate from the pace so far, for the attempt in work."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RenderStep:
-    """What an engine reports while it draws: `step` of `steps`, sometimes with a small preview."""
+    """What an engine reports while it draws: `step` of `steps`, sometimes with a small preview.
+
+    `steps` is the same in every report of one render. `ahead`: renders before this one in the engine's queue.
+    """
 
     step: int
     steps: int
     message: str = ""
     preview: Media | None = None
+    node: str = ""
+    ahead: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """One render's name: a lowercase UUID, the same for the same attempt of the same picture of the same job.
+
+    `again`: an earlier process may have asked for it already, so the engine looks before it asks a second time.
+    """
+
+    id: str
+    again: bool = False
 
 
 class Fault(Value):
@@ -320,6 +426,24 @@ class FamilyProfile(Value):
     """What the user should know of pictures by this family, such as the limits of the demo model."""
 
 
+class ServerStatus(Value):
+    """One server of an engine that has several."""
+
+    url: str
+    available: bool
+    detail: str
+    version: str = ""
+    device: str | None = None
+    draining: bool = False
+    running: int = 0
+    pending: int = 0
+    """Of everyone who uses the server."""
+    ours: int = 0
+    loaded: str | None = None
+    memory: dict[str, float] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
 class EngineStatus(Value):
     """Whether an engine can draw now, on what, and with which model in memory."""
 
@@ -331,6 +455,7 @@ class EngineStatus(Value):
     waiting: int = 0
     memory: dict[str, float] = Field(default_factory=dict)
     """Gigabytes: total, free, used by the engine, where the device can tell."""
+    servers: tuple[ServerStatus, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,3 +464,37 @@ class Location:
 
     path: str | None
     url: str
+
+
+class Problem(Value):
+    """One fault of a graph. `valid` holds what is allowed, nearest first, a few of many."""
+
+    node: str
+    class_type: str = ""
+    input: str = ""
+    value: str = ""
+    message: str
+    valid: tuple[str, ...] = ()
+
+
+class TemplateInfo(Value):
+    """A graph template, and whether it can be used now: `missing` says what the servers lack."""
+
+    name: str
+    title: str
+    about: str
+    tasks: tuple[str, ...]
+    families: tuple[str, ...] = ()
+    usable: bool
+    missing: tuple[str, ...] = ()
+
+
+class DraftedGraph(Value):
+    """A recipe as the graph that would be sent, with what was chosen for it."""
+
+    graph: dict[str, Any]
+    template: str
+    family: str
+    model: str
+    server: str
+    notes: tuple[str, ...] = ()

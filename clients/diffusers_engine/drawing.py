@@ -14,7 +14,7 @@ from typing import Any
 from clients.diffusers_engine.loading import Loaded, diffusers_library
 from clients.diffusers_engine.preview import LatentColours
 from clients.diffusers_engine.prompts import prompt_arguments
-from clients.diffusers_engine.samplers import build_scheduler
+from clients.diffusers_engine.samplers import build_scheduler, sampler_of
 from utils.images import decode
 from workflows.errors import BadRecipe
 from workflows.types import MAX_SEED, Artifact, Media, Recipe, RenderStep
@@ -132,8 +132,9 @@ def _pipeline_for(loaded: Loaded, recipe: Recipe) -> Any:
 
 def _set_scheduler(loaded: Loaded, pipe: Any, recipe: Recipe) -> str:
     """Give the pipeline a fresh scheduler (they keep state) and name the sampler."""
-    if recipe.sampler:
-        name, pipe.scheduler = build_scheduler(recipe.sampler, loaded.family.profile.name, loaded.scheduler.config)
+    sampler = sampler_of(recipe)
+    if sampler:
+        name, pipe.scheduler = build_scheduler(sampler, loaded.family.profile.name, loaded.scheduler.config)
         return name
     pipe.scheduler = type(loaded.scheduler).from_config(loaded.scheduler.config)
     return "default"

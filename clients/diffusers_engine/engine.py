@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, Self
 from clients.diffusers_engine.drawing import Stopped, Watch, draw
 from clients.diffusers_engine.loading import PURPOSE, Loaded, first_line, incomplete, load
 from clients.diffusers_engine.models import Shelf, size_refusal
-from clients.diffusers_engine.samplers import find_sampler
+from clients.diffusers_engine.samplers import SCHEDULERS, find_sampler, sampler_of
 from clients.diffusers_engine.worker import Worker
 from utils.torch_threads import threads_for
 from workflows.errors import (
@@ -29,7 +29,7 @@ from workflows.errors import (
     StudioError,
 )
 from workflows.ports import Report
-from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep
+from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep, Ticket
 
 log = logging.getLogger("atelier.diffusers")
 
@@ -87,11 +87,14 @@ class DiffusersEngine:
 
         return await asyncio.to_thread(look)
 
-    async def render(self, recipe: Recipe, inputs: Mapping[str, Media], report: Report) -> Sequence[Artifact]:
+    async def render(
+        self, recipe: Recipe, inputs: Mapping[str, Media], report: Report, ticket: Ticket
+    ) -> Sequence[Artifact]:
         """Draw when those who came before have been served.
 
         The same recipe gives the same pixels on the same machine. Cancelling stops at the next step; the error goes
-        on when the thread has really stopped, or after STOP_PATIENCE. Raises EngineError, ExtraMissing, BadRecipe.
+        on when the thread has really stopped, or after STOP_PATIENCE. The ticket is of no use here: what a process drew
+        is gone with it. Raises EngineError, ExtraMissing, BadRecipe.
         """
         loop = asyncio.get_running_loop()
 
@@ -128,13 +131,14 @@ class DiffusersEngine:
     def _refusal(self, recipe: Recipe) -> str | None:
         if incomplete():
             return str(ExtraMissing("local", PURPOSE))
-        if recipe.task not in TASKS:
-            return f"This engine does {' and '.join(TASKS)}, not {recipe.task}."
+        beyond = next(_beyond(recipe), None)
+        if beyond is not None:
+            return f"This engine does not do {beyond}; ComfyUI does."
         try:
             source = self._shelf.find(recipe.model)
             found = self._shelf.family(source)
-            if recipe.sampler:
-                find_sampler(recipe.sampler, found.profile.name)
+            if sampler := sampler_of(recipe):
+                find_sampler(sampler, found.profile.name)
         except (BadRecipe, NotFound) as error:
             return str(error)
         return size_refusal(found, found.profile, recipe.width, recipe.height)
@@ -209,6 +213,21 @@ class DiffusersEngine:
         if self._idle:
             self._idle.cancel()
             self._idle = None
+
+
+def _beyond(recipe: Recipe) -> Iterator[str]:
+    """What the recipe asks for that plain pipelines do not do, in words."""
+    wanted = {
+        recipe.task.replace("_", " "): recipe.task not in TASKS,
+        "LoRAs": recipe.loras,
+        "control pictures": recipe.controls,
+        "reference pictures": recipe.references,
+        "masks": recipe.mask or recipe.mask_text,
+        "transparent pictures": recipe.transparent,
+        "the hires second pass": recipe.hires,
+        f"the scheduler {recipe.scheduler!r}": recipe.scheduler not in {None, *SCHEDULERS},
+    }
+    return (words for words, asked in wanted.items() if asked)
 
 
 async def _stoppable(future: Future[list[Artifact]], watch: Watch) -> list[Artifact]:

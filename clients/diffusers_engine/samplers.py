@@ -8,6 +8,7 @@ from typing import Any
 
 from workflows.errors import BadRecipe, nearest
 from workflows.families import family
+from workflows.types import Recipe
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ ALIASES = {
 }
 """ComfyUI's and A1111's spellings where they are not ours."""
 _KARRAS = "_karras"
+SCHEDULERS = ("normal", "karras")
+"""ComfyUI's names of the noise levels that our samplers come with: their own, and Karras'."""
 
 
 def sampler_names(family_name: str) -> tuple[str, ...]:
@@ -73,6 +76,17 @@ def canonical(name: str) -> str:
     plain = re.sub(r"[^a-z0-9]+", "_", name.strip().lower().replace("++", "pp")).strip("_").removesuffix("_gpu")
     stem, tail = (plain.removesuffix(_KARRAS), _KARRAS) if plain.endswith(_KARRAS) else (plain, "")
     return ALIASES.get(stem, stem) + tail
+
+
+def sampler_of(recipe: Recipe) -> str | None:
+    """The sampler that a recipe's sampler and scheduler come to here. Raises BadRecipe for a scheduler of others."""
+    if recipe.scheduler not in {None, *SCHEDULERS}:
+        raise BadRecipe("scheduler", recipe.scheduler, f"this engine has {' and '.join(SCHEDULERS)}; ComfyUI has more")
+    if recipe.scheduler != "karras":
+        return recipe.sampler
+    if not recipe.sampler:
+        raise BadRecipe("scheduler", "karras", "here it needs a sampler besides, such as dpmpp_2m")
+    return canonical(recipe.sampler).removesuffix(_KARRAS) + _KARRAS
 
 
 def find_sampler(name: str, family_name: str) -> tuple[str, Sampler]:

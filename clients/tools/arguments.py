@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
-from workflows.types import MAX_EDGE, MAX_PROMPT, MAX_SEED, Quality
+from workflows.types import MAX_EDGE, MAX_PROMPT, MAX_SEED, ControlKind, Quality, ReferenceMode, UpscaleMethod
 
 DEFAULT_WAIT = 40
 MAX_WAIT = 45
@@ -37,30 +37,92 @@ Aspect = Annotated[
     str | None,
     Field(max_length=20, description="square, portrait, landscape or 16:9"),
 ]
-Steps = Annotated[int | None, Field(ge=1, le=200, description="Sampling steps")]
+Steps = Annotated[int | None, Field(ge=1, le=200, description="Steps")]
 Guidance = Annotated[float | None, Field(ge=0, le=30, description="Guidance scale")]
 Sampler = Annotated[str | None, Field(max_length=60, description="Sampler name")]
 Seed = Annotated[int, Field(ge=-1, le=MAX_SEED, description="-1: random")]
-Count = Annotated[int, Field(ge=1, le=8, description="Number of pictures")]
+Count = Annotated[int, Field(ge=1, le=8, description="Pictures")]
 EngineName = Annotated[str, Field(max_length=60, description="Engine name")]
-Validate = Annotated[bool, Field(description="Judge the picture with CLIP")]
+Validate = Annotated[bool, Field(description="Judge with CLIP")]
 AutoRetry = Annotated[bool, Field(description="Retry when a judge says no")]
 RetryLimit = Annotated[int, Field(ge=1, le=10, description="Attempts in all")]
 Threshold = Annotated[float, Field(ge=-1, le=1, description="CLIP similarity to pass")]
 Checks = Annotated[list[str] | None, Field(max_length=8, description="Judges; default clip")]
 WaitSeconds = Annotated[
     float,
-    Field(ge=0, le=MAX_WAIT, description="Answer by then; the job goes on"),
+    Field(ge=0, le=MAX_WAIT, description="Seconds; the job goes on"),
 ]
 InputImage = Annotated[
     str,
     Field(
         min_length=1,
         max_length=2_000_000,
-        description="Image id, path below an allowed folder, https URL or data URI",
+        description="Image id, path, https URL or data URI",
     ),
 ]
+Scheduler = Annotated[str | None, Field(max_length=60, description="Scheduler name")]
+Transparent = Annotated[bool, Field(description="Without background")]
+Hires = Annotated[bool, Field(description="Second pass for detail")]
+OwnDenoise = Annotated[float | None, Field(gt=0, le=1, description="How much changes")]
 Denoise = Annotated[float, Field(gt=0, le=1, description="How far from the input")]
+MaskImage = Annotated[
+    str | None,
+    Field(max_length=2_000_000, description="White (or transparent) is painted"),
+]
+MaskText = Annotated[str | None, Field(max_length=200, description="Or: what to paint over, in words")]
+Added = Annotated[int, Field(ge=0, le=2048, description="Pixels to add")]
+Scale = Annotated[float, Field(gt=1, le=8, description="Times each edge")]
+Method = Annotated[UpscaleMethod, Field(description="model: faithful; diffusion: invents detail")]
+FaceStrength = Annotated[float, Field(ge=0, le=1, description="How much may change")]
+NewPrompt = Annotated[str | None, Field(min_length=1, max_length=MAX_PROMPT, description="Another prompt")]
+NewNegative = Annotated[str | None, Field(max_length=MAX_PROMPT, description="Another negative")]
+NewModel = Annotated[str | None, Field(max_length=400, description="Another model")]
+NewSeed = Annotated[int | None, Field(ge=-1, le=MAX_SEED, description="-1: random")]
+NewCount = Annotated[int | None, Field(ge=1, le=8, description="Pictures")]
+AnyGraph = Annotated[
+    Any, WithJsonSchema({"type": ["object", "string"], "description": "Graph in API format, or a workflow's name"})
+]
+TestPrompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT, description="Words for the graph")]
+
+# Entries are read by workflows.asking, for every face alike; what a model is told of them is here.
+Loras = Annotated[
+    list[Any] | None,
+    Field(max_length=8),
+    WithJsonSchema({"type": "array", "items": {}, "maxItems": 8, "description": "name, name:0.8 or {name, strength}"}),
+]
+
+
+def _listed(description: str, required: list[str], **more: Any) -> WithJsonSchema:
+    """The schema of up to four objects, each with an image and a strength besides the rest."""
+    keys: dict[str, Any] = {"image": {"type": "string"}, "strength": {"type": "number"}, **more}
+    entry = {"type": "object", "properties": keys, "required": required}
+    return WithJsonSchema({"type": "array", "items": entry, "maxItems": 4, "description": description})
+
+
+Controls = Annotated[
+    list[Any] | None,
+    Field(max_length=4),
+    _listed(
+        "Structure to follow; preprocess false: it is a map already",
+        ["kind", "image"],
+        kind={"enum": list(get_args(ControlKind))},
+        start={"type": "number"},
+        end={"type": "number"},
+        preprocess={"type": "boolean"},
+    ),
+]
+References = Annotated[
+    list[Any] | None,
+    Field(max_length=4),
+    _listed(
+        "Look (style) or content (edit) to take up",
+        ["image"],
+        mode={"enum": list(get_args(ReferenceMode))},
+    ),
+]
+AsInGenerate = WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "As in generate_image"})
+SameControls = Annotated[list[Any] | None, Field(max_length=4), AsInGenerate]
+SameReferences = Annotated[list[Any] | None, Field(max_length=4), AsInGenerate]
 ImageId = Annotated[Name, Field(description="Image id")]
 ImageName = Annotated[Name, Field(description="Image id or file name")]
 JobId = Annotated[Name | None, Field(description="Job id")]

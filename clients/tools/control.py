@@ -10,6 +10,7 @@ from clients.tools.results import Queue, Stopped, SystemStatus
 from workflows.answers import job_answer, job_row
 from workflows.app import current_app, progress_listener
 from workflows.errors import BadRecipe
+from workflows.types import Job
 
 
 async def get_progress(
@@ -17,8 +18,8 @@ async def get_progress(
 ) -> dict[str, Any]:
     """Use this to follow a job that was still running when it was answered, and to fetch its picture.
 
-    With wait_seconds=40 it returns as soon as the job ends. While it runs the answer shows how far it is, with a
-    glimpse of the picture; at the end it is the same as generate_image's.
+    With wait_seconds=40 it returns as soon as the job ends, with generate_image's answer. Until then it tells the place
+    in the queue, the step, and the seconds left, with a glimpse of the picture.
     """
     app = current_app()
     job = await app.studio.wait(chosen(job_id, prompt_id), min(wait_seconds, a.MAX_WAIT), progress_listener())
@@ -31,16 +32,29 @@ async def cancel(job_id: a.JobId = None, prompt_id: a.PromptId = None) -> Stoppe
     before = await app.studio.find(chosen(job_id, prompt_id))
     after = await app.studio.cancel(before.id)
     stopped = not before.ended and after.state == "cancelled"
-    message = f"It was {before.state} and is stopped." if stopped else f"Nothing to stop: it had ended ({after.state})."
-    return {"job_id": after.id, "status": after.state, "stopped": stopped, "message": message}
+    return {"job_id": after.id, "status": after.state, "stopped": stopped, "message": _told(before, after, stopped)}
+
+
+def _told(before: Job, after: Job, stopped: bool) -> str:
+    """What was really stopped: where it stood, and what stays."""
+    if not stopped:
+        return f"Nothing to stop: it had ended ({after.state})."
+    at = f" ({before.progress.message})" if before.progress.message else ""
+    kept = len(after.item_ids)
+    stay = f" {kept} of {after.recipe.count} pictures were done and stay in the gallery." if kept else ""
+    return f"It was {before.state}{at} and is stopped.{stay}"
 
 
 async def get_queue() -> Queue:
-    """Use this to see which jobs run and wait now, in their order."""
-    jobs = current_app().studio.active()
-    running = [job_row(job) for job in jobs if job.state == "running"]
-    waiting = [job_row(job) for job in jobs if job.state != "running"]
-    return cast(Queue, {"running": running, "waiting": waiting})
+    """Use this to see which jobs run and wait now, in their order, and how busy each ComfyUI server is."""
+    app = current_app()
+    jobs = app.studio.active()
+    answer: dict[str, Any] = {"running": [job_row(job) for job in jobs if job.state == "running"]}
+    answer["waiting"] = [job_row(job) for job in jobs if job.state != "running"]
+    servers = await app.servers()
+    if servers:
+        answer["servers"] = servers
+    return cast(Queue, answer)
 
 
 async def get_system_status() -> SystemStatus:

@@ -91,7 +91,7 @@ def registered(spec: Tool, door: Door, inline: bool) -> StudioTool:
         name=spec.name,
         title=spec.title,
         description=" ".join((spec.function.__doc__ or "").split()),
-        parameters=signature.schema,
+        parameters=signature.shown,
         fn_metadata=FuncMetadata(arg_model=signature.model, output_schema=schema),
         is_async=True,
         context_kwarg=None,

@@ -16,6 +16,7 @@ Row = dict[str, Any]
 class Queue(TypedDict):
     running: list[Row]
     waiting: list[Row]
+    servers: NotRequired[list[Row]]
 
 
 class History(TypedDict):
@@ -61,3 +62,13 @@ class SystemStatus(TypedDict):
     jobs: list[Row]
     pictures: int
     notices: list[str]
+
+
+class Validity(TypedDict):
+    valid: bool
+    problems: list[Row]
+
+
+class Workflows(TypedDict):
+    workflows: list[Row]
+    usable: int

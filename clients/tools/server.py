@@ -27,7 +27,7 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from clients.tools import control, gallery, generation
+from clients.tools import control, editing, gallery, generation, workflows
 from clients.tools.door import Door
 from clients.tools.handshake import serve_handshake_era
 from clients.tools.registration import registered
@@ -42,15 +42,16 @@ from clients.tools.resources import (
     read_job,
 )
 
-TOOLS = (*generation.TOOLS, *control.TOOLS, *gallery.TOOLS)
+TOOLS = (*generation.TOOLS, *editing.TOOLS, *control.TOOLS, *workflows.TOOLS, *gallery.TOOLS)
 MAX_ANSWER = 900_000
 """Bytes of one answer as JSON; Claude Desktop refuses results of 1 MiB."""
 HOUR_MS = 3_600_000
 
 INSTRUCTIONS = """\
 Atelier makes pictures and checks them before it hands them over.
-- generate_image for a new picture, img2img to change one. Put the user's own words into prompt; leave out what you \
-have no opinion on: the model's own settings are good.
+- generate_image for a new picture, img2img to change one, inpaint to change a part of it (the rest stays identical), \
+outpaint to extend it, upscale, face_restore, remove_background; regenerate makes one again with other settings.
+- Put the user's own words into prompt; leave out what you have no opinion on: the model's own settings are good.
 - The answer has the picture, its image_id, path and the verdict. validation.passed false means that the judge did not \
 find the prompt in the picture: say so, show the best attempt, offer a better wording.
 - status "running" is no error: the job goes on. Call get_progress(job_id, wait_seconds=40) until it ends; do not \

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, cast, get_type_hints
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -41,6 +41,8 @@ class Signature:
         }
         self.model = create_model(f"{function.__name__}_arguments", __base__=Arguments, **fields)
         self.schema = compact(self.model.model_json_schema(by_alias=True))
+        """With every limit, for our own words; clients are shown `shown`."""
+        self.shown = brief(self.schema)
 
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The checked arguments, defaults filled in. "512" is taken as 512. Raises BadArguments."""
@@ -54,13 +56,13 @@ class Signature:
         return model.model_dump_one_level()
 
     def _unwrapped(self, name: str, value: Any) -> Any:
-        """Lists that a client sent as JSON text, as some do."""
-        if not isinstance(value, str) or self.schema["properties"].get(name, {}).get("type") != "array":
+        """Lists that a client sent as JSON text, or as their only entry, as some do."""
+        schema = self.schema["properties"].get(name, {})
+        if schema.get("type") != "array":
             return value
-        try:
-            return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
-        except (ValueError, RecursionError):
-            return value
+        if isinstance(value, str):
+            value = _listed(value, of_objects=schema["items"].get("type") == "object")
+        return [value] if isinstance(value, dict) else value
 
     def _fault(self, error: Mapping[str, Any]) -> str:
         name = str(error["loc"][0])
@@ -74,9 +76,23 @@ class Signature:
         return str(BadRecipe(name, error["input"], allowed))
 
 
+def _listed(text: str, *, of_objects: bool) -> Any:
+    """JSON text as what it says, else the names between its commas; what has no commas between entries stays whole."""
+    if not text.startswith(("[", "{")):
+        return [text] if of_objects else [part.strip() for part in text.split(",")]
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def output_schema(function: Callable[..., Awaitable[Any]]) -> Schema:
     """The schema of what the function answers."""
-    return compact(TypeAdapter(get_type_hints(function, include_extras=True)["return"]).json_schema())
+    schema = compact(TypeAdapter(get_type_hints(function, include_extras=True)["return"]).json_schema())
+    for part in schema["properties"].values():
+        if part.get("items") == {"type": "object"}:
+            del part["items"]  # a row of whatever keys: that it is an object tells nothing
+    return schema
 
 
 def compact(schema: Any, is_names: bool = False) -> Any:
@@ -96,6 +112,26 @@ def compact(schema: Any, is_names: bool = False) -> Any:
     return _without_null(kept) if "default" in whole else kept
 
 
+UNTOLD = frozenset({"maxLength", "minLength", "maxItems"})
+"""Limits that no sane call meets: enforced and told when they are broken, but not read by a model at every turn."""
+BEYOND = 1_000_000
+"""A maximum above this tells nothing either."""
+
+
+def brief(schema: Any, is_names: bool = False) -> Any:
+    """The schema with what a caller has to know."""
+    if not isinstance(schema, dict):
+        return schema
+    whole = cast(Schema, schema)
+    if is_names:
+        return {name: brief(part) for name, part in whole.items()}
+    return {
+        key: brief(part, is_names=key == "properties")
+        for key, part in whole.items()
+        if key not in UNTOLD and not (key == "maximum" and part > BEYOND) and (key != "type" or "enum" not in whole)
+    }
+
+
 def _without_null(schema: Schema) -> Schema:
     branches = [branch for branch in schema.get("anyOf", []) if branch != {"type": "null"}]
     if len(branches) != 1:
@@ -107,7 +143,10 @@ def in_words(schema: Schema) -> str:
     """What a property allows: "a whole number from 64 to 4096 and a multiple of 8"."""
     if "enum" in schema:
         return f"one of {', '.join(str(value) for value in schema['enum'])}"
-    return f"{_KINDS.get(str(schema.get('type')), 'of the right type')}{_bounds(schema)}"
+    kind = (
+        "a list of objects" if schema.get("items", {}).get("type") == "object" else _KINDS.get(str(schema.get("type")))
+    )
+    return f"{kind or 'of the right type'}{_bounds(schema)}"
 
 
 _KINDS = {
@@ -153,13 +192,25 @@ def _unknown(name: str, known: list[str]) -> str:
 
 def _bad_text(value: Any) -> str | None:
     """What is wrong with characters that no prompt, name or path needs and that storage cannot keep."""
-    texts = cast(list[Any], value) if isinstance(value, list) else [value]
-    for text in texts:
-        if isinstance(text, str) and "\x00" in text:
+    for text in _texts(value):
+        if "\x00" in text:
             return "must not contain NUL characters"
-        if isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text):
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
             return "must be valid Unicode text"
     return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text within the value, the names of keys included; not by recursion, so that no depth is too much."""
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict):
+            pending += [side for pair in cast(dict[Any, Any], part).items() for side in pair]
+        elif isinstance(part, list):
+            pending += cast(list[Any], part)
 
 
 def _told(faults: list[str]) -> str:

@@ -10,8 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 SCRIPT = "atelier-mcp"
-PASSED_ON = ("ATELIER_HOME", "ATELIER_LOCAL_MODEL", "ATELIER_INLINE_IMAGES", "ATELIER_ALLOWED_ROOTS")
-"""Settings that a client would not inherit and that hold no secret."""
+PASSED_ON = (
+    "ATELIER_HOME",
+    "ATELIER_LOCAL_MODEL",
+    "ATELIER_INLINE_IMAGES",
+    "ATELIER_ALLOWED_ROOTS",
+    "COMFYUI_URL",
+    "COMFYUI_URLS",
+)
+"""Settings that a client would not inherit. An address with a password in it is a secret, and is left out."""
 
 
 def snippet(client: str, server_file: Path) -> str:
@@ -30,7 +37,8 @@ def launch_command(server_file: Path) -> tuple[str, list[str]]:
 
 
 def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+    given = {name: os.environ.get(name, "") for name in PASSED_ON}
+    return {name: value for name, value in given.items() if value and not ("://" in value and "@" in value)}
 
 
 def _in_json(key: str, extra: dict[str, str]) -> Callable[[str, list[str], dict[str, str]], str]:

@@ -16,6 +16,7 @@ from clients.diffusers_engine import DiffusersEngine
 from clients.tools.generation import generate_image
 from clients.wiring import open_app
 from tests.bench.figure import Figure
+from tests.fakes import TICKET
 from utils.torch_threads import threads_for
 from workflows.types import FamilyProfile, Recipe
 
@@ -30,9 +31,9 @@ async def figures() -> list[Figure]:
         profile = await engine.profile(recipe)
         bare = _bare(profile)
         complete = recipe.but(width=profile.width, height=profile.height, steps=profile.steps, cfg=profile.cfg)
-        drawn = await _in_turn(lambda: engine.render(complete, {}, lambda step: None), bare)
+        drawn = await _in_turn(lambda: engine.render(complete, {}, lambda step: None, TICKET), bare)
     with tempfile.TemporaryDirectory() as home:
-        async with open_app(load_settings(atelier_home=Path(home))):
+        async with open_app(load_settings(atelier_home=Path(home), comfyui_url="off")):
             whole = await _in_turn(
                 lambda: generate_image(prompt=PROMPT, seed=1, steps=profile.steps, validate=False, wait_seconds=45),
                 bare,

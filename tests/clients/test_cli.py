@@ -13,8 +13,9 @@ import pytest
 
 from clients.cli import Parts, run
 from clients.doctor import Finding
-from tests.fakes import FakeEngine, FakeJudge, fake_app, png
+from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, fake_app, mask_png, png
 from workflows.errors import OutOfMemory
+from workflows.types import LoraUse, Problem, ServerStatus, TemplateInfo
 
 Command = Callable[..., int]
 
@@ -24,10 +25,12 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def command(home: Path, engine: FakeEngine | None = None, judge: FakeJudge | None = None) -> Command:
+def command(
+    home: Path, engine: FakeEngine | None = None, judge: FakeJudge | None = None, graphs: FakeGraphs | None = None
+) -> Command:
     served: list[str] = []
     parts = Parts(
-        open_app=lambda: fake_app(home, engine=engine, judge=judge),
+        open_app=lambda: fake_app(home, engine=engine, judge=judge, graphs=graphs),
         examine=lambda: [Finding(name="Disk", ok=False, detail="full", next_step="Free some space.")],
         serve=served.extend,
         version="1.2.3",
@@ -126,6 +129,95 @@ def test_help_and_version(home: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "--retry-limit" in capsys.readouterr().out
 
 
+def test_loras_controls_and_references_reach_the_engine(home: Path, tmp_path: Path) -> None:
+    engine = FakeEngine()
+    for name in ("edges.png", "look.png"):
+        (tmp_path / name).write_bytes(png(64, 64))
+    given = ["--lora", "ink:0.5", "--lora", "detail", "--control", f"canny={tmp_path / 'edges.png'}"]
+    given += ["--reference", str(tmp_path / "look.png"), "--scheduler", "karras", "--hires", "--transparent"]
+    assert command(home, engine)("a cat", *given) == 0
+    recipe = engine.recipes[0]
+    assert recipe.loras == (LoraUse(name="ink", strength=0.5), LoraUse(name="detail"))
+    assert (recipe.controls[0].kind, recipe.scheduler, recipe.hires, recipe.transparent) == (
+        "canny",
+        "karras",
+        True,
+        True,
+    )
+    assert engine.inputs[0].keys() == {"control_1", "reference_1"}
+
+
+def test_a_control_without_a_kind_is_a_usage_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(home)("a cat", "--control", "edges.png") == 2
+    assert "such as canny=edges.png" in capsys.readouterr().err
+
+
+def test_pictures_are_edited_from_files_of_the_user(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, mask = tmp_path / "mine.png", tmp_path / "mask.png"
+    source.write_bytes(png(96, 64))
+    mask.write_bytes(mask_png(96, 64, (30, 20, 60, 40)))
+    calls = {
+        (96, 64): ("inpaint", str(source), "a hat", "--mask", str(mask)),
+        (128, 64): ("outpaint", str(source), "a wide sea", "--right", "32"),
+        (192, 128): ("upscale", str(source), "--scale", "2"),
+    }
+    for size, arguments in calls.items():
+        assert command(home)(*arguments, "--json") == 0
+        made = json.loads(capsys.readouterr().out)["metadata"]
+        assert (made["width"], made["height"]) == size
+    assert command(home)("face-restore", str(source), "--output", str(tmp_path / "face.png")) == 0
+    assert command(home)("remove-background", str(source), "--output", str(tmp_path / "cut.png")) == 0
+    assert (tmp_path / "face.png").is_file() and (tmp_path / "cut.png").is_file()
+    assert command(home)("inpaint", str(source), "a hat") == 2
+    assert "mask_image" in capsys.readouterr().err
+
+
+def test_a_picture_is_made_again(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = FakeEngine()
+    atelier = command(home, engine)
+    atelier("a red circle", "--seed", "7", "--json")
+    identity = json.loads(capsys.readouterr().out)["image_id"]
+    assert atelier("regenerate", identity) == 0
+    assert atelier("regenerate", identity, "--seed", "8", "--prompt", "a blue circle") == 0
+    assert [(recipe.seed, recipe.prompt) for recipe in engine.recipes[1:]] == [
+        (7, "a red circle"),
+        (8, "a blue circle"),
+    ]
+
+
+def test_workflows_are_listed_and_checked(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lacking = TemplateInfo(name="flux", title="Flux", about="", tasks=("txt2img",), usable=False, missing=("node X",))
+    graph = tmp_path / "graph.json"
+    graph.write_text('{"1": {"class_type": "X", "inputs": {}}}', encoding="utf-8")
+    atelier = command(home, graphs=FakeGraphs(infos=(lacking,)))
+    assert atelier("workflows", "list") == 0
+    assert "node X" in capsys.readouterr().out
+    assert atelier("workflows", "check", str(graph)) == 0
+    assert atelier("workflows", "check", "--model", "m.safetensors") == 0
+    assert "m.safetensors" in capsys.readouterr().out
+    assert atelier("workflows", "check", "flux") == 1
+    fault = Problem(node="1", class_type="X", input="size", message="too small", valid=("16",))
+    assert command(home, graphs=FakeGraphs(faults=(fault,)))("workflows", "check", str(graph)) == 1
+    assert "1 X size too small (allowed: 16)" in capsys.readouterr().out
+    assert command(home)("workflows", "list") == 0
+    assert "COMFYUI_URL" in capsys.readouterr().out
+
+
+def test_status_shows_each_server(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = ServerStatus(
+        url="http://a:8188", available=True, detail="answers", running=1, pending=3, ours=2, draining=True
+    )
+    assert command(home, FakeEngine(servers=(server,)))("status") == 0
+    assert "http://a:8188: answers; draining; 1 running, 3 waiting, 2 of them ours" in capsys.readouterr().out
+
+
+def test_notes_about_a_picture_are_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(home, FakeEngine(facts={"notes": ["Drawn smaller, for want of memory."]}))("a cat") == 0
+    assert "Drawn smaller" in capsys.readouterr().out
+
+
 ENDLESS = """
 import asyncio, sys
 from pathlib import Path
@@ -133,7 +225,7 @@ from clients.cli import Parts, run
 from tests.fakes import FakeEngine, fake_app
 
 class Endless(FakeEngine):
-    async def render(self, recipe, inputs, report):
+    async def render(self, recipe, inputs, report, ticket):
         print("drawing", flush=True)
         await asyncio.Event().wait()
 

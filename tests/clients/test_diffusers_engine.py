@@ -15,9 +15,10 @@ from PIL import Image, ImageChops, ImageStat
 import clients
 from clients.diffusers_engine import DiffusersEngine
 from clients.diffusers_engine.engine import as_engine_error
+from tests.fakes import TICKET
 from utils.torch_threads import threads_for
 from workflows.errors import BadRecipe, EngineUnavailable, OutOfMemory, RenderFailed
-from workflows.types import Artifact, Media, Recipe, RenderStep
+from workflows.types import Artifact, Control, LoraUse, Media, Recipe, Reference, RenderStep
 
 DEMO = Path(clients.__file__).parent / "demo" / "t2i"
 UNET = DEMO / "unet" / "diffusion_pytorch_model.safetensors"
@@ -33,7 +34,7 @@ def engine() -> Iterator[DiffusersEngine]:
 
 
 async def drawn(engine: DiffusersEngine, recipe: Recipe, source: Media | None = None) -> Artifact:
-    [artifact] = await engine.render(recipe, {"source": source} if source else {}, lambda step: None)
+    [artifact] = await engine.render(recipe, {"source": source} if source else {}, lambda step: None, TICKET)
     return artifact
 
 
@@ -143,7 +144,7 @@ async def test_a_prompt_beyond_the_encoders_context_is_heard_to_its_end(engine: 
 async def test_steps_are_reported_in_order_with_a_small_preview(engine: DiffusersEngine) -> None:
     heard: list[RenderStep] = []
     await drawn(engine, CIRCLE)  # loaded: no loading message in what follows
-    await engine.render(CIRCLE.but(steps=8), {}, heard.append)
+    await engine.render(CIRCLE.but(steps=8), {}, heard.append, TICKET)
     assert [(step.step, step.steps) for step in heard] == [(number, 8) for number in range(1, 9)]
     previews = [Image.open(io.BytesIO(step.preview.data)) for step in heard if step.preview]
     assert previews and all(max(preview.size) <= 96 for preview in previews)
@@ -152,7 +153,7 @@ async def test_steps_are_reported_in_order_with_a_small_preview(engine: Diffuser
 @pytest.mark.models
 async def test_the_last_preview_looks_like_the_picture(engine: DiffusersEngine) -> None:
     heard: list[RenderStep] = []
-    [made] = await engine.render(CIRCLE.but(steps=12), {}, heard.append)
+    [made] = await engine.render(CIRCLE.but(steps=12), {}, heard.append, TICKET)
     last = [step.preview for step in heard if step.preview][-1]
     preview = Image.open(io.BytesIO(last.data)).convert("RGB").resize((8, 8))
     assert difference(preview, opened(made).resize((8, 8))) < 40
@@ -167,7 +168,7 @@ async def test_a_cancelled_render_stops_at_the_next_step_and_the_engine_goes_on(
         if step.step == 2:
             task.cancel()
 
-    task = asyncio.ensure_future(engine.render(CIRCLE.but(steps=200), {}, report))
+    task = asyncio.ensure_future(engine.render(CIRCLE.but(steps=200), {}, report, TICKET))
     with pytest.raises(asyncio.CancelledError):
         await task
     told = max(heard)
@@ -178,8 +179,8 @@ async def test_a_cancelled_render_stops_at_the_next_step_and_the_engine_goes_on(
 @pytest.mark.models
 async def test_a_render_cancelled_while_it_waits_never_begins(engine: DiffusersEngine) -> None:
     begun: list[str] = []
-    first = asyncio.ensure_future(engine.render(CIRCLE, {}, lambda step: begun.append("first")))
-    second = asyncio.ensure_future(engine.render(CIRCLE, {}, lambda step: begun.append("second")))
+    first = asyncio.ensure_future(engine.render(CIRCLE, {}, lambda step: begun.append("first"), TICKET))
+    second = asyncio.ensure_future(engine.render(CIRCLE, {}, lambda step: begun.append("second"), TICKET))
     await asyncio.sleep(0)
     second.cancel()
     await first
@@ -192,7 +193,7 @@ async def test_a_render_cancelled_while_it_waits_never_begins(engine: DiffusersE
 async def test_renders_run_one_after_the_other_in_the_order_of_asking(engine: DiffusersEngine) -> None:
     heard: list[int] = []
     await asyncio.gather(
-        *(engine.render(CIRCLE, {}, lambda step, number=number: heard.append(number)) for number in range(3))
+        *(engine.render(CIRCLE, {}, lambda step, number=number: heard.append(number), TICKET) for number in range(3))
     )
     assert heard == sorted(heard) and set(heard) == {0, 1, 2}
 
@@ -313,6 +314,12 @@ def test_torch_without_memory_is_out_of_memory() -> None:
     assert isinstance(as_engine_error(RuntimeError("sizes do not match")), RenderFailed)
 
 
+@pytest.mark.models
+async def test_karras_as_a_scheduler_is_the_samplers_karras_form(engine: DiffusersEngine) -> None:
+    made = await drawn(engine, CIRCLE.but(sampler="dpmpp_2m", scheduler="karras"))
+    assert made.facts["sampler"] == "dpmpp_2m_karras"
+
+
 REFUSALS = [
     ({"width": 1024}, "width 1024 is more than Atelier's demo model draws: at most 512.*ATELIER_LOCAL_MODEL"),
     ({"model": "/etc/passwd"}, "model cannot be '/etc/passwd'"),
@@ -322,6 +329,17 @@ REFUSALS = [
     ({"sampler": "eulr"}, "nearest: euler"),
     ({"sampler": "lms"}, "demo model takes euler"),
     ({"sampler": "euler a karras"}, "euler_a has no Karras form"),
+    ({"scheduler": "karras", "sampler": "euler_a"}, "euler_a has no Karras form"),
+    ({"scheduler": "karras"}, "scheduler cannot be 'karras': here it needs a sampler besides"),
+    ({"scheduler": "beta"}, "does not do the scheduler 'beta'; ComfyUI does"),
+    ({"task": "inpaint"}, "does not do inpaint; ComfyUI does"),
+    ({"task": "remove_background"}, "does not do remove background; ComfyUI does"),
+    ({"loras": (LoraUse(name="ink"),)}, "does not do LoRAs"),
+    ({"controls": (Control(kind="canny"),)}, "does not do control pictures"),
+    ({"references": (Reference(),)}, "does not do reference pictures"),
+    ({"mask_text": "the head"}, "does not do masks"),
+    ({"transparent": True}, "does not do transparent pictures"),
+    ({"hires": True}, "does not do the hires second pass"),
 ]
 
 
@@ -333,7 +351,17 @@ async def test_what_cannot_be_drawn_is_refused_with_its_reason(
     assert said and re.search(reason, said)
 
 
-@pytest.mark.parametrize("changes", [{}, {"model": "auto"}, {"model": "demo"}, {"sampler": "DPM++ 2M Karras"}])
+CAN: list[dict[str, Any]] = [
+    {},
+    {"model": "auto"},
+    {"model": "demo"},
+    {"sampler": "DPM++ 2M Karras"},
+    {"sampler": "DPM++ 2M", "scheduler": "karras"},
+    {"scheduler": "normal"},
+]
+
+
+@pytest.mark.parametrize("changes", CAN)
 async def test_what_can_be_drawn_is_not_refused(engine: DiffusersEngine, changes: dict[str, Any]) -> None:
     assert await engine.refusal(CIRCLE.but(**changes)) is None
 

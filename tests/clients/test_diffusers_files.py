@@ -17,6 +17,7 @@ from PIL import Image
 from clients.diffusers_engine import DiffusersEngine
 from clients.diffusers_engine.prompts import prompt_arguments
 from tests.clients.tiny_models import keep_configuration_only, library, save_single_file, save_tiny_sd, save_tiny_sdxl
+from tests.fakes import TICKET
 from workflows.errors import EngineUnavailable
 from workflows.types import Artifact, Media, Recipe
 
@@ -42,7 +43,7 @@ def checkpoint(sd: Path, tmp_path: Path) -> Path:
 async def drawn(model: Path, *recipes: Recipe, source: Media | None = None) -> list[Artifact]:
     async with DiffusersEngine(str(model), NO_DEMO, offline=True, hub_cache=model.parent / "hub") as engine:
         inputs = {"source": source} if source else {}
-        made = [await engine.render(recipe, inputs, lambda step: None) for recipe in recipes]
+        made = [await engine.render(recipe, inputs, lambda step: None, TICKET) for recipe in recipes]
     return [artifact for [artifact] in made]
 
 
@@ -185,7 +186,7 @@ sys.meta_path = [WithoutOne() if finder is PathFinder else finder for finder in 
 
 from clients.diffusers_engine import DiffusersEngine
 from workflows.errors import ExtraMissing
-from workflows.types import Recipe
+from workflows.types import Recipe, Ticket, new_id
 
 async def main():
     async with DiffusersEngine(None, Path("nowhere")) as engine:
@@ -193,7 +194,7 @@ async def main():
         status = await engine.status()
         told = {"refusal": await engine.refusal(recipe), "available": status.available, "detail": status.detail}
         try:
-            await engine.render(recipe, {}, lambda step: None)
+            await engine.render(recipe, {}, lambda step: None, Ticket(id=new_id()))
         except ExtraMissing as error:
             told["render"] = str(error)
         print(json.dumps(told))

@@ -15,7 +15,7 @@ from mcp_types import CallToolResult, ImageContent, TextContent
 
 from clients.tools.door import Door
 from clients.tools.server import StudioServer, build_server
-from tests.fakes import FakeEngine, FakeJudge, fake_app
+from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, fake_app
 from workflows.app import App
 
 Era = Literal["legacy", "auto", "2026-07-28"]
@@ -49,9 +49,10 @@ async def desk(
     *,
     engine: FakeEngine | None = None,
     judge: FakeJudge | None = None,
+    graphs: FakeGraphs | None = None,
     inline: bool = True,
 ) -> AsyncGenerator[Desk]:
-    door = Door(lambda: fake_app(home, engine=engine, judge=judge))
+    door = Door(lambda: fake_app(home, engine=engine, judge=judge, graphs=graphs))
     server = build_server(door, inline=inline, version="0")
     async with Client(server, mode=era) as client:
         yield Desk(client, server, door)

@@ -11,7 +11,7 @@ import pytest
 
 from clients.tools.generation import generate_image
 from clients.tools.server import INSTRUCTIONS, TOOLS
-from tests.fakes import FakeEngine, FakeJudge, fake_app
+from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, fake_app
 from tests.mcp.desk import ERAS, Era, desk, pictures, text_of, told
 from workflows.app import current_app
 from workflows.errors import RenderFailed
@@ -159,7 +159,7 @@ async def test_the_list_of_tools_is_short_strict_and_described(era: Era, tmp_pat
     async with desk(tmp_path, era) as at:
         listed = await at.client.list_tools()
     assert [tool.name for tool in listed.tools] == [tool.name for tool in TOOLS]
-    assert len(listed.model_dump_json(by_alias=True, exclude_none=True)) < 12_000
+    assert len(listed.model_dump_json(by_alias=True, exclude_none=True)) < 20_480
     for tool in listed.tools:
         hints = tool.annotations
         assert tool.title and tool.description and hints
@@ -175,7 +175,7 @@ async def test_the_list_of_tools_is_short_strict_and_described(era: Era, tmp_pat
 
 
 async def test_tools_without_a_picture_answer_structured_content_mirrored_as_text(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
+    async with desk(tmp_path, graphs=FakeGraphs()) as at:
         made = await at.ask("generate_image", prompt="a cat")
         calls = {
             "list_images": {},
@@ -183,6 +183,8 @@ async def test_tools_without_a_picture_answer_structured_content_mirrored_as_tex
             "get_history": {},
             "get_queue": {},
             "get_system_status": {},
+            "validate_workflow": {},
+            "list_workflows": {},
             "cancel": {"job_id": made["job_id"]},
             "delete_image": {"image_name": made["image_id"]},
         }

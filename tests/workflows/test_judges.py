@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,30 @@ async def test_an_idle_judge_leaves_memory_and_comes_back() -> None:
         while scorer.loaded:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert (await judge.judge(PICTURE, WISH, PROFILE)).passed is False
+
+
+class Loads(ClipScorer):
+    """Counts itself as loaded once it has scored."""
+
+    scored = False
+
+    @property
+    def loaded(self) -> bool:
+        return self.scored
+
+    def scores(self, images: object, texts: object) -> Any:
+        self.scored = True
+        return [[0.3, 0.1]]
+
+
+async def test_others_are_asked_to_make_room_before_a_scorer_loads_and_only_then() -> None:
+    scorer = Loads(DEMO_CLIP)
+    told: list[tuple[ClipScorer, bool]] = []
+
+    async def make_room(loading: ClipScorer) -> None:
+        told.append((loading, loading.loaded))
+
+    judge = ClipJudge(lambda profile: scorer, before_load=make_room)
+    for _ in range(2):
+        assert (await judge.judge(PICTURE, WISH, PROFILE)).passed is True
+    assert told == [(scorer, False)]

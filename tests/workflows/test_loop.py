@@ -7,7 +7,7 @@ import pytest
 from tests.fakes import PROFILE, FakeEngine, FakeJudge
 from workflows.errors import RenderFailed
 from workflows.loop import Loop
-from workflows.types import Acceptance, Attempt, Media, Outcome, Progress, Recipe
+from workflows.types import Acceptance, Attempt, Media, Outcome, Progress, Recipe, Ticket
 
 RECIPE = Recipe.checked(prompt="single car on a road", width=64, height=64, steps=2, cfg=4.0, seed=7)
 
@@ -35,6 +35,7 @@ class Bench:
             engine=self.engine,
             judges=[self.judge],
             inputs={},
+            ticket_of=lambda number: Ticket(id=str(number)),
             key_of=lambda number: f"{number}.png",
             keep=self.keep,
             report=self.hear,

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import PROFILE, FakeEngine, FakeJudge, fake_app, png
+from tests.fakes import PROFILE, FakeEngine, FakeGraphs, FakeJudge, fake_app, png
 from utils.metadata import read_png
 from workflows import answers
 from workflows.app import App
+from workflows.completion import complete
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, OutOfMemory, StorageError
-from workflows.studio import complete
 from workflows.types import Acceptance, Item, ItemQuery, Job, Media, Progress, Recipe
 
 WISH = Recipe.checked(prompt="a red circle")
 
 
 async def made(app: App, recipe: Recipe = WISH, image: str | None = None) -> Job:
-    return await app.studio.wait((await app.studio.submit(recipe, image)).id, 30)
+    return await app.studio.wait((await app.studio.submit(recipe, {"source": image} if image else {})).id, 30)
 
 
 async def test_a_job_is_in_the_ledger_before_the_engine_starts(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_cancel_stops_the_engine_and_leaves_nothing_behind(tmp_path: Path)
 async def test_a_failed_job_leaves_no_input_picture_behind(tmp_path: Path) -> None:
     async with fake_app(tmp_path, engine=FakeEngine(errors=[OutOfMemory("needs 9 GB")])) as app:
         given = Media(data=png(), media_type="image/png")
-        job = await app.studio.submit(WISH.but(task="img2img"), given)
+        job = await app.studio.submit(WISH.but(task="img2img"), {"source": given})
         await app.studio.wait(job.id, 30)
         assert list(await app.studio.store.keys(job.id)) == []
 
@@ -263,6 +263,16 @@ async def test_img2img_without_a_picture_and_unknown_checks_and_engines_are_refu
 async def test_when_every_engine_refuses_each_reason_is_told(tmp_path: Path) -> None:
     async with fake_app(tmp_path, engine=FakeEngine(refuses="no GPU")) as app:
         with pytest.raises(EngineUnavailable, match="fake: no GPU"):
+            await app.studio.submit(WISH)
+
+
+async def test_what_only_comfyui_does_is_told_with_the_next_step_unless_it_is_there_already(tmp_path: Path) -> None:
+    engine = FakeEngine(refuses="It does not do LoRAs; ComfyUI does.")
+    async with fake_app(tmp_path / "without", engine=engine) as app:
+        with pytest.raises(EngineUnavailable, match=r"ComfyUI does\. To have it: start ComfyUI, or set COMFYUI_URL"):
+            await app.studio.submit(WISH)
+    async with fake_app(tmp_path / "with", engine=engine, graphs=FakeGraphs()) as app:
+        with pytest.raises(EngineUnavailable, match=r"ComfyUI does\.$"):
             await app.studio.submit(WISH)
 
 

@@ -1,0 +1,1 @@
+"""What the ComfyUI client is made of; import clients.comfyui_client instead."""

@@ -1,0 +1,88 @@
+"""The command line as a face: arguments -> App calls -> lines of text and progress bars.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 made but not accepted by the judges, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from clients.cli import graphs, looking, making
+from clients.cli.console import DONE, Finding, Parts, out
+
+__all__ = ["Finding", "Parts", "build", "run"]
+
+MAKING = {
+    "generate": (making.generate_command, 'Render a picture and have it judged (short: atelier "PROMPT").'),
+    "inpaint": (making.inpaint_command, "Paint over part of a picture; the rest stays identical."),
+    "outpaint": (making.outpaint_command, "Extend a picture beyond its edges."),
+    "upscale": (making.upscale_command, "Enlarge a picture."),
+    "face-restore": (making.face_restore_command, "Repair the faces in a picture."),
+    "remove-background": (making.remove_background_command, "Cut out the subject of a picture."),
+    "regenerate": (making.regenerate_command, "Make a picture of the gallery again, with other settings or the same."),
+}
+LOOKING = {
+    "status": (looking.status_command, "Engines, servers, work in hand, pictures, memory."),
+    "doctor": (looking.doctor_command, "What is installed, reachable and missing, and the next step."),
+}
+GROUPS = {"gallery", "workflows"}
+
+
+def run(arguments: Sequence[str], parts: Parts) -> int:
+    """Run one command; returns its exit code. `atelier "PROMPT"` is short for `atelier generate "PROMPT"`."""
+    known = {*MAKING, *LOOKING, *GROUPS, "serve", "--help", "--version"}
+    given = list(arguments) or ["--help"]
+    if given[0] not in known:
+        given = ["generate", *given]
+    try:
+        build(parts)(given, prog_name="atelier")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else DONE
+    return DONE
+
+
+def build(parts: Parts) -> typer.Typer:
+    """The commands, bound to what the root handed over."""
+    cli = typer.Typer(
+        help='Pictures that were checked. atelier "a red circle" renders, judges, retries and files one.',
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    cli.callback(invoke_without_command=True)(_root(parts.version))
+    for name, (command, words) in (MAKING | LOOKING).items():
+        cli.command(name, help=words)(command(parts))
+    passing: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    serve = looking.serve_command(parts)
+    cli.command("serve", help="Serve MCP; options as of atelier-mcp.", context_settings=passing)(serve)
+    cli.add_typer(_gallery(parts), name="gallery")
+    cli.add_typer(_workflows(parts), name="workflows")
+    return cli
+
+
+def _gallery(parts: Parts) -> typer.Typer:
+    gallery = typer.Typer(help="The pictures that were kept.", no_args_is_help=True)
+    gallery.command("list", help="List pictures, newest first.")(looking.gallery_list_command(parts))
+    gallery.command("show", help="All that is known about a picture.")(looking.gallery_show_command(parts))
+    gallery.command("delete", help="Delete a picture: file and row.")(looking.gallery_delete_command(parts))
+    return gallery
+
+
+def _workflows(parts: Parts) -> typer.Typer:
+    workflows = typer.Typer(help="ComfyUI graphs: which can be used, and whether one is right.", no_args_is_help=True)
+    workflows.command("list", help="List the workflows, and what is missing for each.")(graphs.list_command(parts))
+    check = "Check a graph, or the one that a prompt and model become; draws nothing."
+    workflows.command("check", help=check)(graphs.check_command(parts))
+    return workflows
+
+
+def _root(version: str) -> Callable[..., None]:
+    def root(show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+        if show:
+            out.print(f"atelier {version}")
+            raise typer.Exit(DONE)
+
+    return root

@@ -1,0 +1,124 @@
+"""A command's way from its options to a job, with a bar meanwhile, and to the picture where it was wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from clients.cli.console import DONE, FAILED, NOT_ACCEPTED, err, out, print_json, safe
+from workflows import answers
+from workflows.answers import Answer
+from workflows.app import App
+from workflows.asking import pictures_from, recipe_from
+from workflows.errors import BadRecipe
+from workflows.types import Job, Media, Task
+from workflows.types import Progress as HowFar
+
+WAIT_SECONDS = 24 * 3600.0
+"""A command waits for its job; a day is the bound that every wait has."""
+
+
+async def make(app: App, given: Mapping[str, Any], task: Task) -> int:
+    """Carry out one making command; `given` are its options by their contract names."""
+    asked = dict(given) | {"control": [_control(entry) for entry in given.get("control") or ()]}
+    recipe = recipe_from(asked, task=task)
+    pictures = await asyncio.to_thread(_pictures, pictures_from(asked))
+    return await carry_out(app, lambda: app.studio.submit(recipe, pictures), given)
+
+
+async def carry_out(app: App, start: Callable[[], Awaitable[Job]], given: Mapping[str, Any]) -> int:
+    """Start the job, wait for its end, deliver and tell; gives the exit code."""
+    as_json: bool = given["as_json"]
+    job = await _finished(app, start, quiet=as_json)
+    answer = await answers.job_answer(app.gallery, job)
+    await asyncio.to_thread(deliver, answer, given["output"])
+    print_json(answer) if as_json else tell(answer)
+    return exit_code(job, answer)
+
+
+def _control(entry: str) -> dict[str, str]:
+    """ "canny=edges.png" as kind and image. Raises BadRecipe."""
+    kind, equals, image = entry.partition("=")
+    if not equals:
+        raise BadRecipe("control", entry, "it is kind=picture, such as canny=edges.png")
+    return {"kind": kind, "image": image}
+
+
+def _pictures(given: Mapping[str, str]) -> dict[str, str | Media]:
+    return {role: _picture(reference) for role, reference in given.items()}
+
+
+def _picture(given: str) -> str | Media:
+    """A file is read as the user who typed its name; anything else is a reference for the studio."""
+    if given.startswith("data:") or not Path(given).is_file():
+        return given
+    return Media(data=Path(given).read_bytes(), media_type=mimetypes.guess_type(given)[0] or "application/octet-stream")
+
+
+async def _finished(app: App, start: Callable[[], Awaitable[Job]], *, quiet: bool) -> Job:
+    """Submit and wait, with a bar on a terminal; Ctrl-C cancels the job before it leaves."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=quiet or not err.is_terminal, transient=True) as bar:
+        line = bar.add_task("Preparing", total=1.0)
+        job = await start()
+
+        def show(progress: HowFar) -> None:
+            bar.update(line, completed=progress.fraction, description=_described(progress))
+
+        try:
+            return await app.studio.wait(job.id, WAIT_SECONDS, show)
+        except asyncio.CancelledError:
+            await app.studio.cancel(job.id)
+            raise
+
+
+def _described(progress: HowFar) -> str:
+    left = f", {progress.seconds_left:.0f} s left" if progress.seconds_left else ""
+    return f"{safe(progress.message) or 'Preparing'}{left}"
+
+
+def deliver(answer: Answer, output: Path | None) -> None:
+    """Copy the picture where it was wanted; several get numbered names."""
+    if output is None or "path" not in answer:
+        return
+    pictures = answer.get("images") or [answer]
+    folder = output.is_dir() or not output.suffix
+    copies: list[str] = []
+    for number, picture in enumerate(pictures, start=1):
+        source = Path(picture["path"])
+        name = f"{picture['image_id']}{source.suffix}"
+        single = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
+        target = output / name if folder else single
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        copies.append(str(target))
+    answer["output"] = copies[0] if len(copies) == 1 else copies
+
+
+def tell(answer: Answer) -> None:
+    for row in answer.get("attempts", []):
+        mark = {True: "[green]✓[/green]", False: "[yellow]✗[/yellow]"}.get(row.get("passed"), "·")
+        reason = safe(row.get("reason", "not judged"))
+        out.print(f"{mark} attempt {row['attempt']}  seed {row['seed']}  {row['seconds']:.1f} s  {reason}")
+    if "validation" in answer and "skipped" in answer["validation"]:
+        out.print(f"[yellow]{safe(answer['validation']['skipped'])}[/yellow]")
+    said = [answer[name] for name in ("warning", "note") if name in answer]
+    for note in (*said, *answer.get("notes", [])):
+        out.print(f"[dim]{safe(note)}[/dim]")
+    if "error" in answer:
+        err.print(f"[red]Error:[/red] {safe(answer['error']['message'])}")
+    for picture in answer.get("images") or ([answer] if "path" in answer else []):
+        out.print(f"[bold]{safe(picture['path'])}[/bold]")
+
+
+def exit_code(job: Job, answer: Answer) -> int:
+    if job.state != "succeeded":
+        return FAILED
+    pictures = answer.get("images") or [answer.get("validation", {})]
+    return NOT_ACCEPTED if any(picture.get("passed") is False for picture in pictures) else DONE

@@ -1,0 +1,79 @@
+"""What every command shares: the two streams, the exit codes, what the root hands over, and the App around the work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+import typer
+from rich.console import Console
+
+from workflows.app import App
+from workflows.errors import BadRecipe, StudioError
+
+DONE, FAILED, USAGE, NOT_ACCEPTED, INTERRUPTED = 0, 1, 2, 3, 130
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for machines; no progress bar.")]
+
+
+class Finding(Protocol):
+    """One line of `atelier doctor`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def next_step(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the root hands to the command line."""
+
+    open_app: Callable[[], AbstractAsyncContextManager[App]]
+    examine: Callable[[], Sequence[Finding]]
+    serve: Callable[[Sequence[str]], None]
+    version: str
+
+
+def perform(parts: Parts, work: Callable[[App], Awaitable[int]]) -> None:
+    """Open the app, do the work, leave with its exit code; errors become one line on stderr."""
+
+    async def within() -> int:
+        async with parts.open_app() as app:
+            return await work(app)
+
+    try:
+        code = asyncio.run(within())
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        code = INTERRUPTED
+    except BadRecipe as error:
+        err.print(f"[red]Error:[/red] {safe(error)}")
+        code = USAGE
+    except (StudioError, ValueError) as error:
+        err.print(f"[red]Error:[/red] {safe(error)}")
+        code = FAILED if isinstance(error, StudioError) else USAGE
+    raise typer.Exit(code)
+
+
+def safe(text: object) -> str:
+    """Text from outside is shown, never read as markup."""
+    from rich.markup import escape
+
+    return escape(str(text))
+
+
+def print_json(answer: Any) -> None:
+    sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2, default=str) + "\n")

@@ -1,0 +1,104 @@
+"""Tools that work on a picture that is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clients.tools import arguments as a
+from clients.tools.carrying import carry_out, make
+from clients.tools.contract import Tool
+from workflows.app import current_app
+from workflows.asking import overrides_from
+
+
+async def inpaint(
+    input_image: a.InputImage,
+    prompt: a.Prompt,
+    mask_image: a.MaskImage = None,
+    mask_text: a.MaskText = None,
+    denoise: a.OwnDenoise = None,
+    negative_prompt: a.Negative = "",
+    model: a.ModelName = "auto",
+    loras: a.Loras = None,
+    steps: a.Steps = None,
+    seed: a.Seed = -1,
+    count: a.Count = 1,
+    validate: a.Validate = True,
+    wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+) -> dict[str, Any]:
+    """Use this to replace or repair part of a picture: a mask or mask_text says where, the prompt what is there then.
+
+    Pixels outside the mask stay identical.
+    """
+    return await make(dict(locals()), "inpaint")
+
+
+async def outpaint(
+    input_image: a.InputImage,
+    prompt: a.Prompt,
+    left: a.Added = 0,
+    right: a.Added = 0,
+    top: a.Added = 0,
+    bottom: a.Added = 0,
+    negative_prompt: a.Negative = "",
+    model: a.ModelName = "auto",
+    steps: a.Steps = None,
+    seed: a.Seed = -1,
+    validate: a.Validate = True,
+    wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+) -> dict[str, Any]:
+    """Use this to extend a picture beyond its edges. The prompt says what the whole then shows."""
+    return await make(dict(locals()), "outpaint")
+
+
+async def upscale(
+    input_image: a.InputImage,
+    scale: a.Scale = 4,
+    method: a.Method = "auto",
+    wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+) -> dict[str, Any]:
+    """Use this to enlarge a picture."""
+    return await make(dict(locals()), "upscale")
+
+
+async def face_restore(
+    input_image: a.InputImage, strength: a.FaceStrength = 0.8, wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT
+) -> dict[str, Any]:
+    """Use this to repair the faces in a picture."""
+    return await make(dict(locals()), "face_restore")
+
+
+async def remove_background(input_image: a.InputImage, wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT) -> dict[str, Any]:
+    """Use this to cut out the subject of a picture: gives a PNG with a transparent background."""
+    return await make(dict(locals()), "remove_background")
+
+
+async def regenerate(
+    image_id: a.ImageName,
+    prompt: a.NewPrompt = None,
+    negative_prompt: a.NewNegative = None,
+    model: a.NewModel = None,
+    seed: a.NewSeed = None,
+    steps: a.Steps = None,
+    cfg: a.Guidance = None,
+    width: a.Edge = None,
+    height: a.Edge = None,
+    sampler: a.Sampler = None,
+    scheduler: a.Scheduler = None,
+    denoise: a.OwnDenoise = None,
+    count: a.NewCount = None,
+    wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+) -> dict[str, Any]:
+    """Use this to make a picture of the gallery again with some settings changed; without any, the same picture."""
+    overrides = overrides_from(dict(locals()))
+    return await carry_out(lambda: current_app().studio.regenerate(image_id, **overrides), wait_seconds)
+
+
+TOOLS = (
+    Tool(function=inpaint, title="Paint over part of a picture", shows="picture", read_only=False),
+    Tool(function=outpaint, title="Extend a picture", shows="picture", read_only=False),
+    Tool(function=upscale, title="Enlarge a picture", shows="picture", read_only=False),
+    Tool(function=face_restore, title="Repair faces", shows="picture", read_only=False),
+    Tool(function=remove_background, title="Remove the background", shows="picture", read_only=False),
+    Tool(function=regenerate, title="Make a picture again", shows="picture", read_only=False),
+)

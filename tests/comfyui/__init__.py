@@ -1,0 +1,1 @@
+"""What the fake ComfyUI is made of."""

@@ -1,0 +1,94 @@
+"""Pictures as a graph asks for them: their size, number and colour read off the graph, with its text chunks. Pure."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+Json = Mapping[str, Any]
+Colour = tuple[int, int, int]
+Open = Callable[[str], bytes]
+"""The bytes of a file as LoadImage names it."""
+
+UPSCALE_MODEL = 2
+"""By how much every upscale model enlarges."""
+SCALES = ("ImageScaleBy", "LatentUpscaleBy")
+SIZES = ("width", "height")
+
+
+def pictures(graph: Json, node: str, open_file: Open) -> list[Image.Image]:
+    """What arrives at an output node: `batch_size` pictures whose colour comes from the seed or the colour."""
+    size, alpha = measured(graph, node, open_file)
+    seed = next(_values(graph, node, ("seed", "noise_seed", "color")), 0)
+    count = next(_values(graph, node, ("batch_size", "amount")), 1)
+    return [Image.new("RGBA" if alpha else "RGB", size, _colour(seed + place)) for place in range(count)]
+
+
+def png(picture: Image.Image, graph: Json, extra: Json) -> bytes:
+    """With the graph and every key of extra_pnginfo as text chunks, as SaveImage writes them."""
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("prompt", json.dumps(graph))
+    for key, value in extra.items():
+        texts.add_text(key, json.dumps(value))
+    return encoded(picture, "PNG", pnginfo=texts)
+
+
+def encoded(picture: Image.Image, kind: str, **more: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **more)
+    return buffer.getvalue()
+
+
+def measured(graph: Json, node: str, open_file: Open) -> tuple[tuple[int, int], bool]:
+    """Width and height of what a node gives, and whether it has alpha."""
+    inputs, class_type = graph[node].get("inputs", {}), graph[node]["class_type"]
+    if class_type in {"LoadImage", "LoadImageMask"}:
+        return Image.open(io.BytesIO(open_file(inputs["image"]))).size, False
+    if all(isinstance(inputs.get(edge), int) for edge in SIZES):
+        return (inputs["width"], inputs["height"]), False
+    (width, height), alpha = _source(graph, node, open_file)
+    if class_type in SCALES:
+        scale = float(inputs["scale_by"])
+        return (round(width * scale), round(height * scale)), alpha
+    if class_type == "ImageUpscaleWithModel":
+        return (width * UPSCALE_MODEL, height * UPSCALE_MODEL), alpha
+    if class_type == "ImagePadForOutpaint":
+        return (width + inputs["left"] + inputs["right"], height + inputs["top"] + inputs["bottom"]), alpha
+    return (width, height), alpha or class_type == "JoinImageWithAlpha"
+
+
+def _source(graph: Json, node: str, open_file: Open) -> tuple[tuple[int, int], bool]:
+    preferred = ("latent_image", "samples", "latent", "pixels", "images", "image", "destination")
+    links = dict(_links(graph, node))
+    for name in (*(name for name in preferred if name in links), *links):
+        found = measured(graph, links[name], open_file)
+        if found[0] != (64, 64):
+            return found
+    return (64, 64), False
+
+
+def _links(graph: Json, node: str) -> Iterator[tuple[str, str]]:
+    for name, value in graph[node].get("inputs", {}).items():
+        if isinstance(value, list) and value and value[0] in graph:
+            yield name, value[0]
+
+
+def _values(graph: Json, node: str, names: tuple[str, ...]) -> Iterator[int]:
+    """Integers under these names, the nearest upstream first."""
+    seen: set[str] = set()
+    pending = [node]
+    while pending:
+        current = pending.pop(0)
+        if current not in seen:
+            seen.add(current)
+            inputs = graph[current].get("inputs", {})
+            yield from (inputs[name] for name in names if isinstance(inputs.get(name), int))
+            pending.extend(source for _, source in _links(graph, current))
+
+
+def _colour(seed: int) -> Colour:
+    return (seed >> 16) & 255, (seed >> 8) & 255, seed & 255

@@ -1,0 +1,88 @@
+"""The recipe with every `None` that a render needs filled in: explicit, then quality, then the family's own."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from utils.images import MAX_PIXELS
+from workflows.canvas import PAINTED, work_size
+from workflows.errors import BadRecipe
+from workflows.inputs import InputPicture
+from workflows.sizes import size_for, size_like
+from workflows.types import MAX_EDGE, MAX_SEED, WORDLESS, FamilyProfile, Media, Recipe, Task
+
+QUALITY_STEPS: Mapping[str, float] = {"fast": 0.6, "balanced": 1.0, "high": 1.4, "ultra": 2.0}
+"""Steps as a share of the family's own; our judgement. Explicit steps always win."""
+DENOISE: Mapping[Task, float] = {"img2img": 0.7, "inpaint": 0.9, "outpaint": 1.0, "upscale": 0.3}
+"""How much is drawn anew when nobody says: a new area wholly, a masked thing nearly so, fine detail a little."""
+SCALE = 4.0
+HIRES = 1.5
+"""How much a second pass enlarges each edge when no size is given: the field's usual factor."""
+STRENGTH = 0.8
+
+
+def complete(
+    recipe: Recipe, profile: FamilyProfile, source: InputPicture | None = None, mask: Media | None = None
+) -> Recipe:
+    """A recipe whose steps, cfg and seed are set; and its size, unless the task keeps or multiplies the source's.
+
+    An inpaint whose mask is yet to be found (mask_text) has no size until then. Raises BadRecipe.
+    """
+    return recipe.but(
+        **_size(recipe, profile, source, mask),
+        **_of_the_task(recipe, source),
+        steps=recipe.steps or max(1, round(profile.steps * QUALITY_STEPS[recipe.quality])),
+        cfg=profile.cfg if recipe.cfg is None else recipe.cfg,
+        seed=random.randint(0, MAX_SEED) if recipe.seed is None else recipe.seed,
+    )
+
+
+def _size(
+    recipe: Recipe, profile: FamilyProfile, source: InputPicture | None, mask: Media | None
+) -> dict[str, int | None]:
+    if recipe.task in WORDLESS:
+        return {"width": None, "height": None}
+    asked = recipe.width or recipe.height or recipe.aspect
+    if recipe.task in PAINTED and source and not asked:
+        waits = recipe.task == "inpaint" and mask is None
+        found = None if waits else work_size(recipe, profile, (source.width, source.height), mask)
+    elif source and recipe.task == "img2img" and not asked:
+        found = size_like(profile, source.width, source.height)
+    else:
+        found = size_for(profile, recipe.width, recipe.height, recipe.aspect)
+    if recipe.hires and found and not (recipe.width or recipe.height):
+        found = _second_pass(profile, found)
+    return {"width": found[0], "height": found[1]} if found else {}
+
+
+def _second_pass(profile: FamilyProfile, size: tuple[int, int]) -> tuple[int, int]:
+    """What two passes end with when nobody says: the size of one, enlarged."""
+    wide, high = (min(round(edge * HIRES / profile.multiple) * profile.multiple, MAX_EDGE) for edge in size)
+    return wide, high
+
+
+def _of_the_task(recipe: Recipe, source: InputPicture | None) -> dict[str, Any]:
+    redraws = recipe.task in DENOISE and recipe.method != "model"
+    changes: dict[str, Any] = {"denoise": recipe.denoise or DENOISE[recipe.task] if redraws else None}
+    if recipe.task == "upscale":
+        changes["scale"] = _scale(recipe.scale, source)
+    if recipe.task == "face_restore":
+        changes["strength"] = STRENGTH if recipe.strength is None else recipe.strength
+    return changes
+
+
+def _scale(asked: float | None, source: InputPicture | None) -> float:
+    """How much to enlarge. Raises BadRecipe when the result would have more pixels than a picture may."""
+    scale = asked or SCALE
+    pixels = source.width * source.height if source else 0
+    if pixels * scale * scale <= MAX_PIXELS:
+        return scale
+    most = math.floor(10 * math.sqrt(MAX_PIXELS / pixels)) / 10
+    limit = f"{MAX_PIXELS:,} pixels are the limit"
+    way = (
+        f"{limit}, so at most {most:g} for this picture" if most > 1 else f"it is as large as pictures may be ({limit})"
+    )
+    raise BadRecipe("scale", scale, way)

@@ -1,0 +1,365 @@
+"""What one server has for one recipe: template, model, components, sampler, LoRAs. Pure; refusals are in words.
+
+A model is looked for by name (exact, other slashes, plain name). Without a name, the server's warm model is taken if
+it can do the recipe, else the first that can of: recognised before guessed ones, made for the task before general
+before made for another purpose, whole checkpoints before separate files, then the server's own order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from workflows import finishing, guides
+from workflows.edits import HIRES_LEAST, drawn_size, has_second_pass, made_to_inpaint
+from workflows.errors import EngineUnavailable, NotFound, StudioError
+from workflows.families import Family, families, family_of_file, family_of_lora
+from workflows.inventory import near, plain, spelled
+from workflows.sampling import sampling_for
+from workflows.setup import Setup, Thrift
+from workflows.template import ENCODER_LOADERS, Template, template
+from workflows.types import WORDLESS, LoraUse, ModelInfo
+
+if TYPE_CHECKING:
+    from workflows.inventory import Inventory
+    from workflows.types import Recipe
+
+MODEL_FOLDERS = ("checkpoints", "diffusion_models")
+KINDS: Mapping[str, str] = {
+    "checkpoints": "checkpoint",
+    "diffusion_models": "diffusion_model",
+    "loras": "lora",
+    "vae": "vae",
+    "text_encoders": "text_encoder",
+    "controlnet": "controlnet",
+    "upscale_models": "upscaler",
+}
+"""Folders of model files, and what one file of each is called."""
+TASK_CLASSES: Mapping[str, tuple[str, ...]] = {
+    "img2img": ("LoadImage", "ImageScale", "VAEEncode"),
+    "inpaint": ("LoadImage", "ImageScale", "VAEEncode", "LoadImageMask", "GrowMask", "DifferentialDiffusion"),
+}
+NO_THRIFT = Thrift()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A model file that could draw."""
+
+    folder: str
+    file: str
+    family: Family
+    guessed: bool
+
+
+def fit(recipe: Recipe, inventory: Inventory, *, warm: str | None = None, thrift: Thrift = NO_THRIFT) -> Setup:
+    """Everything that the server has for the recipe; its input pictures are to be added once they are uploaded.
+
+    Raises EngineUnavailable for what is not installed, NotFound for a name that is not there, BadRecipe for a value
+    that nothing here can do; each says what to do about it.
+    """
+    if recipe.task in WORDLESS:
+        return replace(finishing.fit_edit(recipe, inventory), thrift=thrift)
+    if recipe.model is not None:
+        return _fit_with(named_model(recipe.model, inventory), recipe, inventory, thrift)
+    refusals: list[StudioError] = []
+    for candidate in _in_order(recipe, inventory, warm):
+        try:
+            return _fit_with(candidate, recipe, inventory, thrift)
+        except StudioError as error:
+            refusals.append(error)
+    raise (
+        refusals[0]
+        if refusals
+        else EngineUnavailable(
+            f"This ComfyUI has no model to draw with. Put one into its folder models/checkpoints, "
+            f"such as {_from('sdxl', 'model')}, and call again."
+        )
+    )
+
+
+def fits(recipe: Recipe, inventory: Inventory) -> str | None:
+    """Why this server cannot take the recipe, or None."""
+    try:
+        fit(recipe, inventory)
+    except StudioError as error:
+        return str(error)
+    return None
+
+
+def installed(inventory: Inventory, kind: str = "all") -> list[ModelInfo]:
+    """The server's model files with their families; of one kind (see KINDS) or all."""
+    return [
+        ModelInfo(
+            name=file,
+            kind=KINDS[folder],
+            family=_family_name(inventory, folder, file),
+            engine="comfyui",
+            size=inventory.sizes.get((folder, file)),
+        )
+        for folder in KINDS
+        if kind in {"all", KINDS[folder], folder}
+        for file in inventory.loaders[folder]
+    ]
+
+
+def candidates(inventory: Inventory) -> list[Candidate]:
+    """Every model that could draw, in the server's order, checkpoints first."""
+    return [_candidate(inventory, folder, file) for folder in MODEL_FOLDERS for file in inventory.loaders[folder]]
+
+
+def named_model(name: str, inventory: Inventory) -> Candidate:
+    """The model of that name. Raises NotFound with the nearest that are installed."""
+    for folder in MODEL_FOLDERS:
+        if file := spelled(name, inventory.loaders[folder]):
+            return _candidate(inventory, folder, file)
+    for folder, files in inventory.loaders.items():
+        if file := spelled(name, files):
+            raise NotFound(
+                "model", name, hint=f"{file} is in the server's folder {folder}: nothing draws with it alone."
+            )
+    every = tuple(file for folder in MODEL_FOLDERS for file in inventory.loaders[folder])
+    raise _not_found("model", name, every, "checkpoints or diffusion_models")
+
+
+def model_family(name: str, inventory: Inventory) -> Family:
+    """The family of the model of that name. Raises NotFound."""
+    return named_model(name, inventory).family
+
+
+# ------------------------------------------------------------------ one model
+
+
+def _fit_with(chosen: Candidate, recipe: Recipe, inventory: Inventory, thrift: Thrift) -> Setup:
+    family = chosen.family
+    plan = _template(chosen)
+    parts, missing = _components(plan, family, inventory)
+    if missing:
+        raise EngineUnavailable(_lacking(chosen, missing, inventory))
+    plan = plan.with_encoders(len([slot for slot in parts if slot.startswith("clip_")]))
+    _check_nodes(plan, recipe, chosen, inventory)
+    known = recipe.but(model=chosen.file)
+    guided, guide_notes = guides.fit_guides(known, family, inventory)
+    finish, finish_notes = finishing.fit_finish(known, family, inventory)
+    sampler, scheduler, sampling_notes = sampling_for(recipe, family, inventory)
+    loras, lora_notes = _loras(recipe, family, inventory)
+    model, smaller = _smaller(chosen, plan, inventory) if thrift.small_weights else (chosen.file, {})
+    upscaler = _hires_upscaler(inventory) if recipe.hires else {}
+    notes = (
+        *_model_notes(chosen, plan, parts),
+        *_unheard(recipe, family, plan),
+        *sampling_notes,
+        *lora_notes,
+        *guide_notes,
+        *finish_notes,
+    )
+    setup = Setup(
+        template=plan,
+        family=family,
+        model=model,
+        components=parts | smaller | upscaler,
+        sampler=sampler,
+        scheduler=scheduler,
+        loras=loras,
+        guides=guided,
+        finish=finish,
+        thrift=thrift,
+        facts={"family": family.profile.name, "template": plan.name, "components": parts},
+    )
+    return replace(setup, notes=tuple(dict.fromkeys((*notes, *_hires_notes(recipe, setup)))))
+
+
+def _hires_notes(recipe: Recipe, setup: Setup) -> Iterable[str]:
+    if recipe.hires and not has_second_pass(recipe, setup):
+        width, height = (round(edge * HIRES_LEAST) for edge in drawn_size(recipe, setup))
+        yield (
+            f"hires changed nothing: a second pass pays for pictures of about {width}x{height} and more with "
+            f"{setup.family.profile.title}, and not for inpaint or outpaint."
+        )
+
+
+def _template(chosen: Candidate) -> Template:
+    family, profile = chosen.family.comfyui, chosen.family.profile
+    if name := family.template(chosen.folder):
+        return template(name)
+    if not family.checkpoint and not family.split:
+        known = ", ".join(
+            one.profile.title for one in families().values() if one.comfyui.checkpoint or one.comfyui.split
+        )
+        raise EngineUnavailable(f"Atelier has no graph for {chosen.file}. It can draw with: {known}.")
+    if family.checkpoint:
+        where = "from one file: put a whole checkpoint into the folder checkpoints"
+    else:
+        where = "from separate files: the model alone belongs in the folder diffusion_models"
+    raise EngineUnavailable(
+        f"{chosen.file} lies in the folder {chosen.folder}, but {profile.title} is drawn {where}, "
+        f"such as {_from(profile.name, 'model')}."
+    )
+
+
+def _components(
+    plan: Template, family: Family, inventory: Inventory
+) -> tuple[dict[str, str], dict[str, tuple[str, tuple[str, ...]]]]:
+    """The further files by slot; and what is missing: (folder, patterns) by slot."""
+    if not plan.encoders:
+        return {}, {}
+    wants = {f"clip_{n}": ("text_encoders", patterns) for n, patterns in enumerate(family.comfyui.clips, 1)}
+    wants["vae"] = ("vae", family.comfyui.vae)
+    found = {slot: _first(patterns, inventory.loaders[folder]) for slot, (folder, patterns) in wants.items()}
+    missing = {slot: wants[slot] for slot, file in found.items() if file is None}
+    encoders = [file for slot, file in found.items() if slot != "vae" and file]
+    least = family.comfyui.clips_least
+    if least is not None and len(encoders) >= least:
+        missing = {slot: want for slot, want in missing.items() if slot == "vae"}
+    parts = {f"clip_{n}": file for n, file in enumerate(encoders, 1)}
+    return parts | ({"vae": vae} if (vae := found["vae"]) else {}), missing
+
+
+def _first(patterns: Iterable[str], files: Sequence[str]) -> str | None:
+    return next((file for pattern in patterns for file in files if re.search(pattern, plain(file))), None)
+
+
+def _lacking(chosen: Candidate, missing: Mapping[str, tuple[str, tuple[str, ...]]], inventory: Inventory) -> str:
+    """What to put where, for every missing file at once."""
+    name = chosen.family.profile.name
+    gets = [f"into the folder {folder}: {_from(name, slot)}" for slot, (folder, _) in missing.items()]
+    folders = dict.fromkeys(folder for folder, _ in missing.values())
+    there = "; ".join(f"{folder} has {_some(inventory.loaders[folder])}" for folder in folders)
+    return (
+        f"{chosen.file} ({chosen.family.profile.title}) needs files that are not installed. "
+        f"Put {', and '.join(gets)}. Now {there}."
+    )
+
+
+def _from(name: str, slot: str) -> str:
+    """'clip_l.safetensors (from comfyanonymous/flux_text_encoders on Hugging Face)'."""
+    repository, _, file = families()[name].comfyui.get.get(slot, "").partition(": ")
+    return f"{file.rpartition('/')[2]} (from {repository} on Hugging Face)" if repository else "a file of that kind"
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) + more) if names else "nothing"
+
+
+def _check_nodes(plan: Template, recipe: Recipe, chosen: Candidate, inventory: Inventory) -> None:
+    title, kind = chosen.family.profile.title, chosen.family.comfyui.clip_type
+    task = TASK_CLASSES["inpaint"] if recipe.task == "outpaint" else TASK_CLASSES.get(recipe.task, ())
+    if missing := [name for name in (*plan.classes, *task) if not inventory.has(name)]:
+        raise EngineUnavailable(
+            f"{title} needs ComfyUI's node {', '.join(missing)}, which this server does not have: update ComfyUI."
+        )
+    loader = ENCODER_LOADERS.get(plan.encoders, "")
+    types = inventory.choices(loader, "type")
+    if "clip_type" in plan.slots and types and kind not in types:
+        raise EngineUnavailable(
+            f"{title} needs a ComfyUI whose {loader} knows type {kind}; this one knows {', '.join(types)}. Update it."
+        )
+
+
+def _model_notes(chosen: Candidate, plan: Template, parts: Mapping[str, str]) -> Iterable[str]:
+    title = chosen.family.profile.title
+    if chosen.guessed:
+        yield f"Nothing tells the family of {chosen.file}; it was taken for {title}."
+    if chosen.family.profile.note:
+        yield chosen.family.profile.note
+    wanted = len(chosen.family.comfyui.clips)
+    if plan.encoders and plan.encoders < wanted:
+        here = ", ".join(file for slot, file in parts.items() if slot != "vae")
+        yield f"{title} has {wanted} text encoders; of them only {here} is installed, so it reads the prompt less well."
+
+
+def _unheard(recipe: Recipe, family: Family, plan: Template) -> Iterable[str]:
+    """What was asked for and cannot reach this model."""
+    if recipe.negative and not family.profile.negatives:
+        yield f"{family.profile.title} takes no negative prompt: it was left out."
+    if recipe.scheduler and "scheduler" not in plan.slots:
+        yield f"{family.profile.title} has noise levels of its own: the scheduler {recipe.scheduler} was left out."
+
+
+# ------------------------------------------------------------------ which model
+
+
+def _in_order(recipe: Recipe, inventory: Inventory, warm: str | None) -> list[Candidate]:
+    every = candidates(inventory)
+    paints = recipe.task in {"inpaint", "outpaint"}
+
+    def rank(one: Candidate) -> tuple[bool, bool, bool, int, bool]:
+        inpaints = made_to_inpaint(one.file)
+        fitness = 0 if paints and inpaints else 1 if not (one.family.comfyui.special or inpaints) else 2
+        unknown = not one.family.comfyui.template(one.folder)
+        return one.file != warm, unknown, one.guessed, fitness, one.folder != "checkpoints"
+
+    return sorted(every, key=rank)
+
+
+def _candidate(inventory: Inventory, folder: str, file: str) -> Candidate:
+    told, size = inventory.metadata.get((folder, file)), inventory.sizes.get((folder, file))
+    family, guessed = family_of_file(folder, file, metadata=told, size=size)
+    return Candidate(folder=folder, file=file, family=family, guessed=guessed)
+
+
+def _family_name(inventory: Inventory, folder: str, file: str) -> str:
+    if folder in MODEL_FOLDERS:
+        return _candidate(inventory, folder, file).family.profile.name
+    found = family_of_lora(file, inventory.metadata.get((folder, file))) if folder in {"loras", "controlnet"} else None
+    return found.kin if found else "unknown"
+
+
+def _not_found(kind: str, name: str, offered: tuple[str, ...], folder: str) -> NotFound:
+    close = near(name, offered)
+    meant = f"Did you mean {', '.join(close)}? " if close else ""
+    return NotFound(kind, name, hint=f"{meant}The server's folder {folder} has {_some(offered)}.")
+
+
+# ------------------------------------------------------------------ LoRAs, smaller weights, upscaler
+
+
+def _loras(recipe: Recipe, family: Family, inventory: Inventory) -> tuple[tuple[LoraUse, ...], list[str]]:
+    offered = inventory.loaders["loras"]
+    uses: list[LoraUse] = []
+    notes: list[str] = []
+    for use in recipe.loras:
+        file = spelled(use.name, offered)
+        if file is None:
+            raise _not_found("LoRA", use.name, offered, "loras")
+        uses.append(use.but(name=file))
+        made_for = family_of_lora(file, inventory.metadata.get(("loras", file)))
+        if made_for and made_for.kin != family.kin:
+            notes.append(
+                f"The LoRA {file} looks made for {made_for.profile.title}; with {family.profile.title} it does nothing "
+                "or harm."
+            )
+    return tuple(uses), notes
+
+
+PRECISIONS = re.compile(
+    r"[-_.]?(?:fp32|bf16|fp16|(?:scaled_)?fp8(?:[-_]?(?:e4m3fn|e5m2|mixed|scaled|fast))*|int8(?:[-_]?\w+)?|q8(?:_0)?|half)"
+)
+SMALL = re.compile(r"fp8|int8|q8")
+
+
+def _smaller(chosen: Candidate, plan: Template, inventory: Inventory) -> tuple[str, dict[str, str]]:
+    """The same model in eight bits: a file beside it, else cast while it is loaded, where the loader can."""
+    if SMALL.search(plain(chosen.file)):
+        return chosen.file, {}
+    stem = PRECISIONS.sub("", plain(chosen.file))
+    for file in inventory.loaders[chosen.folder]:
+        if SMALL.search(plain(file)) and PRECISIONS.sub("", plain(file)) == stem:
+            return file, {}
+    if "weight_dtype" in plan.slots and "fp8_e4m3fn" in inventory.choices("UNETLoader", "weight_dtype"):
+        return chosen.file, {"weight_dtype": "fp8_e4m3fn"}
+    return chosen.file, {}
+
+
+HIRES_UPSCALERS = ("ultrasharp", "realesrgan_x4plus$", "nomos", "remacri", "x4|4x", "x2|2x")
+"""Upscale models that are good between two passes, the best first; our judgement."""
+
+
+def _hires_upscaler(inventory: Inventory) -> dict[str, str]:
+    if not inventory.has("UpscaleModelLoader", "ImageUpscaleWithModel"):
+        return {}
+    file = _first(HIRES_UPSCALERS, inventory.loaders["upscale_models"])
+    return {"hires_upscaler": file} if file else {}

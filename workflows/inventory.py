@@ -1,0 +1,146 @@
+"""What one ComfyUI server has: its node classes with their inputs, and its model files by folder. A plain value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, cast
+
+from workflows.errors import nearest
+
+Presence = Literal["required", "optional"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeInput:
+    """One input of a node class. `choices` None: not a choice; `type` is ComfyUI's word, such as INT or MODEL."""
+
+    type: str
+    required: bool = True
+    choices: tuple[str, ...] | None = None
+    default: Any = None
+    least: float | None = None
+    most: float | None = None
+    upload: bool = False
+    """Takes the name of an uploaded file, which need not be among the choices."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeClass:
+    """A node class: inputs in order, output types, and whether it ends a graph."""
+
+    inputs: Mapping[str, NodeInput]
+    outputs: tuple[str, ...] = ()
+    is_output: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """Node classes from /object_info, model files from /models; names are the server's own, backslashes and all."""
+
+    classes: Mapping[str, NodeClass]
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Model files by folder: checkpoints, diffusion_models, loras, ..."""
+    sizes: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """Bytes by (folder, file), where the server tells."""
+    metadata: Mapping[tuple[str, str], Mapping[str, str]] = field(
+        default_factory=dict[tuple[str, str], Mapping[str, str]]
+    )
+    """safetensors metadata by (folder, file), where it was asked for."""
+
+    @classmethod
+    def read(cls, object_info: Mapping[str, Any], **more: Any) -> Inventory:
+        """From the server's own JSON; `more` are the other fields."""
+        return cls(classes={name: _class(body) for name, body in object_info.items()}, **more)
+
+    def has(self, *classes: str) -> bool:
+        return all(name in self.classes for name in classes)
+
+    def choices(self, class_type: str, name: str) -> tuple[str, ...]:
+        """What an input of choices offers; empty for a class or input that is not there."""
+        node = self.classes.get(class_type)
+        given = node.inputs.get(name) if node else None
+        return given.choices or () if given else ()
+
+    def folder(self, *names: str) -> tuple[str, ...]:
+        """The model files of a folder under any of its names."""
+        return tuple(file for name in names for file in self.files.get(name, ()))
+
+    @cached_property
+    def loaders(self) -> Mapping[str, tuple[str, ...]]:
+        """Files by what the loaders offer: the truth for what a graph may name."""
+        return {folder: self.choices(*spot) or self.files.get(folder, ()) for folder, spot in LOADERS.items()}
+
+
+LOADERS: Mapping[str, tuple[str, str]] = {
+    "checkpoints": ("CheckpointLoaderSimple", "ckpt_name"),
+    "diffusion_models": ("UNETLoader", "unet_name"),
+    "text_encoders": ("CLIPLoader", "clip_name"),
+    "vae": ("VAELoader", "vae_name"),
+    "loras": ("LoraLoader", "lora_name"),
+    "controlnet": ("ControlNetLoader", "control_net_name"),
+    "upscale_models": ("UpscaleModelLoader", "model_name"),
+    "clip_vision": ("CLIPVisionLoader", "clip_name"),
+    "style_models": ("StyleModelLoader", "style_model_name"),
+    "model_patches": ("ModelPatchLoader", "name"),
+    "background_removal": ("LoadBackgroundRemovalModel", "bg_removal_name"),
+}
+"""Which node offers which folder's files."""
+
+
+UPLOADS = ("image_upload", "video_upload", "audio_upload", "file_upload", "image_folder", "remote")
+"""Options by which a choice says that it also takes a file that was just uploaded, or a list from elsewhere."""
+
+
+def plain(name: str) -> str:
+    """A file's name without folders, suffix and case, whichever way its slashes lean."""
+    return name.replace("\\", "/").rpartition("/")[2].rsplit(".", 1)[0].lower()
+
+
+def spelled(wanted: str, offered: tuple[str, ...]) -> str | None:
+    """The server's spelling of a file: exact, else with the other slashes, else by its plain name when that is one."""
+    if wanted in offered:
+        return wanted
+    same = [name for name in offered if name.replace("\\", "/").lower() == wanted.replace("\\", "/").lower()]
+    same = same or [name for name in offered if plain(name) in {plain(wanted), wanted.lower()}]
+    same = same or [name for name in offered if name.replace("\\", "/").rpartition("/")[2].lower() == wanted.lower()]
+    return same[0] if len(same) == 1 else None
+
+
+def near(wanted: str, offered: tuple[str, ...]) -> tuple[str, ...]:
+    """The offered names most like the one that is not there."""
+    by_plain = {plain(name): name for name in offered}
+    return tuple(by_plain[name] for name in nearest(plain(wanted), by_plain))
+
+
+def _class(body: Mapping[str, Any]) -> NodeClass:
+    given = cast(Mapping[str, Mapping[str, Any]], body.get("input", {}))
+    inputs = {
+        name: _input(spec, required=presence == "required")
+        for presence in ("required", "optional")
+        for name, spec in (given.get(presence) or {}).items()
+    }
+    outputs = tuple(name if isinstance(name, str) else "COMBO" for name in body.get("output", ()))
+    return NodeClass(inputs=inputs, outputs=outputs, is_output=bool(body.get("output_node")))
+
+
+def _input(spec: Any, *, required: bool) -> NodeInput:
+    """Both spellings of a choice: [["a", "b"], {...}] and ["COMBO", {"options": [...]}]."""
+    parts: list[Any] = cast("list[Any]", spec) if isinstance(spec, list) else [spec]
+    kind: object = parts[0] if parts else "*"
+    options = cast("Mapping[str, Any]", parts[1] if len(parts) > 1 and isinstance(parts[1], Mapping) else {})
+    choices = _choices(options.get("options") if kind == "COMBO" else kind)
+    return NodeInput(
+        type="COMBO" if choices is not None else str(kind),
+        required=required,
+        choices=choices,
+        default=options.get("default"),
+        least=options.get("min"),
+        most=options.get("max"),
+        upload=any(options.get(sign) for sign in UPLOADS),
+    )
+
+
+def _choices(listed: object) -> tuple[str, ...] | None:
+    return tuple(str(choice) for choice in cast("list[Any]", listed)) if isinstance(listed, list) else None
