@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from workflows.drawing.inventory import plain
 from workflows.errors import NotFound
-from workflows.inventory import plain
 from workflows.types import FamilyProfile
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from workflows.drawing.fitting import fits, installed
 from workflows.families import families
-from workflows.fitting import fits, installed
 from workflows.types import WORDLESS, Recipe, TemplateInfo
 
 if TYPE_CHECKING:
-    from workflows.inventory import Inventory
+    from workflows.drawing.inventory import Inventory
     from workflows.template import Template
 
 

@@ -13,19 +13,19 @@ from clients.comfyui_engine.memory import FIRST, LADDER, Rung, given_up, said
 from clients.comfyui_engine.pictures import size_of
 from clients.comfyui_engine.progress import Tracker
 from utils.images import BadPicture
-from workflows.checking import problems
-from workflows.drafting import draft, sampler_steps
+from workflows.drawing.checking import problems
+from workflows.drawing.drafting import draft, sampler_steps
+from workflows.drawing.finishing import draft_mask
+from workflows.drawing.fitting import fit
 from workflows.errors import EngineUnavailable, GraphRejected, NotFound, OutOfMemory, RenderFailed
-from workflows.finishing import draft_mask
-from workflows.fitting import fit
 from workflows.types import WORDLESS, Artifact, Media, Recipe, Ticket, new_id, now
 
 if TYPE_CHECKING:
     from clients.comfyui_client import Finished, OutputFile
     from clients.comfyui_engine.server import Server
+    from workflows.drawing.inventory import Inventory
+    from workflows.drawing.setup import Setup
     from workflows.graph import Graph
-    from workflows.inventory import Inventory
-    from workflows.setup import Setup
 
 FOLDER = "atelier"
 """Of the server's output folder: everything of ours is in it, in one folder a day, because SaveImage reads the whole

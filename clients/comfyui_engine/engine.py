@@ -14,14 +14,14 @@ from clients.comfyui_engine.drawing import Drawing, found_mask
 from clients.comfyui_engine.fleet import Fleet
 from clients.comfyui_engine.progress import Tracker
 from clients.comfyui_engine.server import Server
-from workflows.checking import problems
-from workflows.drafting import draft
+from workflows.drawing.checking import problems
+from workflows.drawing.drafting import draft
+from workflows.drawing.finishing import fit_mask_finder
+from workflows.drawing.fitting import installed
+from workflows.drawing.setup import Setup
 from workflows.errors import EngineUnavailable, JobCancelled, NotFound, RenderLost, StudioError
-from workflows.finishing import fit_mask_finder
-from workflows.fitting import installed
 from workflows.graph import Graph
 from workflows.ports import Report
-from workflows.setup import Setup
 from workflows.template import templates
 from workflows.types import (
     Artifact,

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from clients.comfyui_engine.drains import Drains
 from clients.comfyui_engine.pool import Candidate, choose, why_none
 from clients.comfyui_engine.server import PATIENCE, Server
+from workflows.drawing.maps import facts
 from workflows.errors import EngineUnavailable, StudioError
 from workflows.families import families
-from workflows.maps import facts
 from workflows.template import templates
 from workflows.types import WORDLESS
 
 if TYPE_CHECKING:
-    from workflows.setup import Setup
+    from workflows.drawing.setup import Setup
     from workflows.types import Recipe, ServerStatus
 
 

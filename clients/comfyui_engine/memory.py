@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workflows.drawing.setup import Thrift
 from workflows.errors import OutOfMemory
-from workflows.setup import Thrift
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,13 +15,13 @@ from clients.comfyui_engine.drains import bare
 from clients.comfyui_engine.pool import Health
 from clients.comfyui_engine.stock import Stock
 from utils.images import sha256
+from workflows.drawing.fitting import fit
 from workflows.errors import EngineUnavailable, NotFound, ServiceError, StudioError
-from workflows.fitting import fit
 from workflows.types import ServerStatus
 
 if TYPE_CHECKING:
-    from workflows.inventory import Inventory
-    from workflows.setup import Setup
+    from workflows.drawing.inventory import Inventory
+    from workflows.drawing.setup import Setup
     from workflows.types import Media, Recipe
 
 log = logging.getLogger("atelier.comfyui")

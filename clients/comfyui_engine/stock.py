@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from workflows.drawing.inventory import LOADERS, Inventory
 from workflows.errors import EngineError, ServiceError
 from workflows.families import family_of_file
-from workflows.inventory import LOADERS, Inventory
 
 if TYPE_CHECKING:
     from clients.comfyui_client import ComfyUIClient

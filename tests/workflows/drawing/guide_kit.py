@@ -10,8 +10,8 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from tests.workflows.golden import NODES
-from workflows.inventory import LOADERS, Inventory
+from tests.workflows.drawing.golden import NODES
+from workflows.drawing.inventory import LOADERS, Inventory
 
 NO_FILES: Mapping[str, Sequence[str]] = {}
 

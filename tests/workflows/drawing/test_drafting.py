@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.golden import golden, inventory
-from workflows.checking import problems
-from workflows.drafting import draft, sampler_steps
-from workflows.edits import drawn_size
-from workflows.fitting import fit
+from tests.workflows.drawing.golden import golden, inventory
+from workflows.drawing.checking import problems
+from workflows.drawing.drafting import draft, sampler_steps
+from workflows.drawing.edits import drawn_size
+from workflows.drawing.fitting import fit
+from workflows.drawing.setup import Setup, Thrift
 from workflows.graph import Graph
-from workflows.setup import Setup, Thrift
 from workflows.template import trace
 from workflows.types import LoraUse, Recipe
 

@@ -6,14 +6,14 @@ from typing import Any, cast
 
 import pytest
 
-from tests.workflows.golden import golden
-from tests.workflows.guide_kit import MODELS, server
-from workflows.checking import problems
-from workflows.drafting import draft
+from tests.workflows.drawing.golden import golden
+from tests.workflows.drawing.guide_kit import MODELS, server
+from workflows.drawing.checking import problems
+from workflows.drawing.drafting import draft
+from workflows.drawing.fitting import fit
+from workflows.drawing.setup import Guide, Setup
 from workflows.errors import BadRecipe, EngineUnavailable
-from workflows.fitting import fit
 from workflows.graph import Graph
-from workflows.setup import Guide, Setup
 from workflows.template import trace
 from workflows.types import Control, ControlKind, Recipe, Reference
 

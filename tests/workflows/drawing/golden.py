@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from workflows.inventory import Inventory
+from workflows.drawing.inventory import Inventory
 
 HERE = Path(__file__).parent
-NODES = HERE.parent / "comfyui"
+NODES = HERE.parents[1] / "comfyui"
 
 
 def inventory(era: str = "b", **more: Any) -> Inventory:

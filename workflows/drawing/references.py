@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from workflows.controls import line_of
+from workflows.drawing.controls import line_of
+from workflows.drawing.grafting import needed, packed, picture_of, put_behind, read_by, settings, shown, unpacked
+from workflows.drawing.inventory import plain
+from workflows.drawing.maps import facts
+from workflows.drawing.setup import Guide
 from workflows.errors import BadRecipe, EngineUnavailable
-from workflows.grafting import needed, packed, picture_of, put_behind, read_by, settings, shown, unpacked
-from workflows.inventory import plain
-from workflows.maps import facts
-from workflows.setup import Guide
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
+    from workflows.drawing.setup import Setup
     from workflows.families import Family
     from workflows.graph import Graph, Link
-    from workflows.inventory import Inventory
-    from workflows.setup import Setup
     from workflows.template import Template
     from workflows.types import Recipe, Reference
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from workflows import finishing, guides
-from workflows.edits import (
+from workflows.drawing import finishing, guides
+from workflows.drawing.edits import (
     denoise_of,
     drawn_size,
     with_clip_skip,
@@ -20,8 +20,8 @@ from workflows.edits import (
 from workflows.types import WORDLESS
 
 if TYPE_CHECKING:
+    from workflows.drawing.setup import Setup
     from workflows.graph import Graph
-    from workflows.setup import Setup
     from workflows.template import Template
     from workflows.types import Recipe
 

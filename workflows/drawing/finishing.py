@@ -11,19 +11,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workflows.cutouts import fit_cutout, with_cutout
-from workflows.faces import draft_faces, fit_faces
+from workflows.drawing.cutouts import fit_cutout, with_cutout
+from workflows.drawing.faces import draft_faces, fit_faces
+from workflows.drawing.grafting import picture_of
+from workflows.drawing.picture_tools import BACKGROUNDS, MASK_FINDERS, RESTORERS, drawn_way, fit_way, refuse
+from workflows.drawing.setup import Setup
+from workflows.drawing.upscaling import GET, draft_upscale, fit_upscale
 from workflows.families import family
-from workflows.grafting import picture_of
-from workflows.picture_tools import BACKGROUNDS, MASK_FINDERS, RESTORERS, drawn_way, fit_way, refuse
-from workflows.setup import Setup
 from workflows.template import template
-from workflows.upscaling import GET, draft_upscale, fit_upscale
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
     from workflows.families import Family
     from workflows.graph import Graph
-    from workflows.inventory import Inventory
     from workflows.template import Template
     from workflows.types import Recipe
 

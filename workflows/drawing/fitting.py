@@ -12,18 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from workflows import finishing, guides
-from workflows.edits import HIRES_LEAST, drawn_size, has_second_pass, made_to_inpaint
+from workflows.drawing import finishing, guides
+from workflows.drawing.edits import HIRES_LEAST, drawn_size, has_second_pass, made_to_inpaint
+from workflows.drawing.inventory import near, plain, spelled
+from workflows.drawing.sampling import sampling_for
+from workflows.drawing.setup import Setup, Thrift
 from workflows.errors import EngineUnavailable, NotFound, StudioError
 from workflows.families import Family, families, family_of_file, family_of_lora
-from workflows.inventory import near, plain, spelled
-from workflows.sampling import sampling_for
-from workflows.setup import Setup, Thrift
 from workflows.template import ENCODER_LOADERS, Template, template
 from workflows.types import WORDLESS, LoraUse, ModelInfo
 
 if TYPE_CHECKING:
-    from workflows.inventory import Inventory
+    from workflows.drawing.inventory import Inventory
     from workflows.types import Recipe
 
 MODEL_FOLDERS = ("checkpoints", "diffusion_models")

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workflows.controls import fit_control, with_control
-from workflows.references import fit_reference, with_reference
+from workflows.drawing.controls import fit_control, with_control
+from workflows.drawing.references import fit_reference, with_reference
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
+    from workflows.drawing.setup import Guide, Setup
     from workflows.families import Family
     from workflows.graph import Graph
-    from workflows.inventory import Inventory
-    from workflows.setup import Guide, Setup
     from workflows.template import Template
     from workflows.types import Recipe
 

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.golden import golden
-from tests.workflows.guide_kit import MODELS, server
-from workflows import finishing
-from workflows.checking import problems
-from workflows.drafting import draft
+from tests.workflows.drawing.golden import golden
+from tests.workflows.drawing.guide_kit import MODELS, server
+from workflows.drawing import finishing
+from workflows.drawing.checking import problems
+from workflows.drawing.drafting import draft
+from workflows.drawing.fitting import fit
+from workflows.drawing.inventory import Inventory, NodeClass
+from workflows.drawing.setup import Setup, Thrift
+from workflows.drawing.upscaling import factor_of
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound
-from workflows.fitting import fit
 from workflows.graph import Graph
-from workflows.inventory import Inventory, NodeClass
-from workflows.setup import Setup, Thrift
 from workflows.types import Recipe
-from workflows.upscaling import factor_of
 
 SD15, SDXL, _ = MODELS["checkpoints"]
 FLUX2 = "flux2_dev_fp8mixed.safetensors"

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from workflows.drawing.grafting import packed, put_behind, settings
+from workflows.drawing.inventory import plain
 from workflows.errors import EngineUnavailable
-from workflows.grafting import packed, put_behind, settings
 from workflows.graph import Graph, as_link
-from workflows.inventory import plain
 from workflows.template import template
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
     from workflows.graph import Link
-    from workflows.inventory import Inventory
     from workflows.template import Spot
 
 ENDS = ("source", "save")

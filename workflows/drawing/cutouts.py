@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from workflows.controls import line_of
+from workflows.drawing.controls import line_of
+from workflows.drawing.grafting import packed, put_behind, read_by, settings, unpacked
+from workflows.drawing.picture_tools import BACKGROUNDS, fit_way, put_into, refuse
 from workflows.errors import RenderFailed
-from workflows.grafting import packed, put_behind, read_by, settings, unpacked
-from workflows.picture_tools import BACKGROUNDS, fit_way, put_into, refuse
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
     from workflows.families import Family
     from workflows.graph import Graph, Link
-    from workflows.inventory import Inventory
     from workflows.template import Template
     from workflows.types import Recipe
 

@@ -9,12 +9,12 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from workflows.inventory import plain
+from workflows.drawing.inventory import plain
 from workflows.sizes import MIN_EDGE, size_for
 
 if TYPE_CHECKING:
+    from workflows.drawing.setup import Setup
     from workflows.graph import Graph, Link
-    from workflows.setup import Setup
     from workflows.template import Template
     from workflows.types import Recipe
 

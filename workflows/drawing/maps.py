@@ -9,14 +9,14 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from workflows.drawing.grafting import packed, settings, unpacked
+from workflows.drawing.inventory import plain
 from workflows.errors import EngineUnavailable
-from workflows.grafting import packed, settings, unpacked
-from workflows.inventory import plain
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
+    from workflows.drawing.setup import Guide
     from workflows.graph import Graph, Link
-    from workflows.inventory import Inventory
-    from workflows.setup import Guide
 
 PACK = "comfyui_controlnet_aux (Fannovel16/comfyui_controlnet_aux)"
 OWN: dict[str, tuple[tuple[str, ...], tuple[str, str], str, str]] = {
@@ -40,7 +40,7 @@ OWN: dict[str, tuple[tuple[str, ...], tuple[str, str], str, str]] = {
 @cache
 def facts() -> Mapping[str, Any]:
     """guides.toml: what the names of files give away, and which nodes serve what."""
-    return tomllib.loads(files("workflows").joinpath("guides.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(files("workflows.drawing").joinpath("guides.toml").read_text(encoding="utf-8"))
 
 
 def fit_map(kind: str, inventory: Inventory) -> dict[str, str]:

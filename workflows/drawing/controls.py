@@ -6,17 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from workflows.drawing.grafting import needed, picture_of, put_behind, read_by, shown
+from workflows.drawing.inventory import plain
+from workflows.drawing.maps import facts, fit_map, with_map
+from workflows.drawing.setup import Guide
 from workflows.errors import EngineUnavailable
-from workflows.grafting import needed, picture_of, put_behind, read_by, shown
-from workflows.inventory import plain
-from workflows.maps import facts, fit_map, with_map
-from workflows.setup import Guide
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
+    from workflows.drawing.setup import Setup
     from workflows.families import Family
     from workflows.graph import Graph, Link
-    from workflows.inventory import Inventory
-    from workflows.setup import Setup
     from workflows.template import Template
     from workflows.types import Control, Recipe
 

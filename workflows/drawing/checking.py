@@ -11,14 +11,14 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from workflows.drawing.inventory import LOADERS, plain
 from workflows.errors import nearest
 from workflows.graph import as_link
-from workflows.inventory import LOADERS, plain
 from workflows.types import Problem
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory, NodeClass, NodeInput
     from workflows.graph import Graph, Link, Node
-    from workflows.inventory import Inventory, NodeClass, NodeInput
 
 SHOWN = 12
 """Valid values told of many."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workflows.inventory import Inventory, NodeClass, NodeInput, near, plain, spelled
+from workflows.drawing.inventory import Inventory, NodeClass, NodeInput, near, plain, spelled
 
 FILES = ("SDXL\\Juggernaut.safetensors", "sub/other.safetensors", "a.ckpt", "a.safetensors")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from workflows.errors import BadRecipe, nearest
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
     from workflows.families import Family
-    from workflows.inventory import Inventory
     from workflows.types import Recipe
 
 SAMPLER_ALIASES = {

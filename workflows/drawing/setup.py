@@ -1,5 +1,5 @@
-"""Setup: everything that one server has for one recipe, each name as that server spells it. Found by workflows.fitting,
-drawn by workflows.drafting; both are pure."""
+"""Setup: everything that one server has for one recipe, each name as that server spells it. `fitting` finds it,
+`drafting` draws it; both are pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Guide:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What `workflows.drafting.draft` needs besides the recipe."""
+    """What `workflows.drawing.drafting.draft` needs besides the recipe."""
 
     template: Template
     family: Family

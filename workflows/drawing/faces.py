@@ -8,18 +8,27 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from workflows.drawing.grafting import (
+    drawn_plainly,
+    packed,
+    picture_of,
+    put_behind,
+    read_by,
+    settings,
+    stretched,
+    unpacked,
+)
+from workflows.drawing.inventory import plain
+from workflows.drawing.picture_tools import RESTORERS, drawn_way, fit_way, lacking
+from workflows.drawing.setup import Setup
 from workflows.errors import EngineError, EngineUnavailable
 from workflows.families import family
-from workflows.grafting import drawn_plainly, packed, picture_of, put_behind, read_by, settings, stretched, unpacked
-from workflows.inventory import plain
-from workflows.picture_tools import RESTORERS, drawn_way, fit_way, lacking
-from workflows.setup import Setup
 from workflows.sizes import MIN_EDGE
 from workflows.template import template
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
     from workflows.graph import Graph
-    from workflows.inventory import Inventory
     from workflows.types import Recipe
 
 STRENGTH = 0.8
@@ -81,8 +90,8 @@ def _by_detailer(recipe: Recipe, inventory: Inventory) -> Setup | None:
 
 def _base(recipe: Recipe, inventory: Inventory) -> Setup | None:
     """The model that draws faces; None when no model here can."""
-    # workflows.fitting asks this module for wordless tasks, so it is met here and not at the top.
-    from workflows.fitting import fit
+    # workflows.drawing.fitting asks this module for wordless tasks, so it is met here and not at the top.
+    from workflows.drawing.fitting import fit
 
     try:
         return fit(_drawing(recipe), inventory)
@@ -141,7 +150,7 @@ def draft_faces(recipe: Recipe, setup: Setup) -> Graph:
 
 def _detailed(recipe: Recipe, setup: Setup) -> Graph:
     """The detailer reads what the sampler would have read, and the picture as it is."""
-    from workflows.drafting import draft
+    from workflows.drawing.drafting import draft
 
     graph, save = draft(_drawing(recipe), setup), setup.template.output
     sampler = setup.template.ports["latent"][0]
@@ -159,7 +168,7 @@ def _detailed(recipe: Recipe, setup: Setup) -> Graph:
 
 def _masked(recipe: Recipe, setup: Setup) -> Graph:
     """Only what the face mask covers is drawn anew; everything else stays the source, pixel by pixel."""
-    from workflows.drafting import draft
+    from workflows.drawing.drafting import draft
 
     size: tuple[int, int] | None = setup.facts.get("source_size")
     graph = stretched(draft(_drawing(recipe, **(_drawn(size, setup) if size else {})), setup))

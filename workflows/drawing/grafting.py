@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from workflows.errors import EngineUnavailable
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory, NodeInput
+    from workflows.drawing.setup import Setup
     from workflows.graph import Graph, Link
-    from workflows.inventory import Inventory, NodeInput
-    from workflows.setup import Setup
     from workflows.template import Template
 
 _EMPTY: Mapping[str, Any] = {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.golden import inventory
+from tests.workflows.drawing.golden import inventory
+from workflows.drawing.fitting import fit, fits, installed, named_model
+from workflows.drawing.inventory import Inventory, NodeInput
+from workflows.drawing.setup import Setup, Thrift
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound
-from workflows.fitting import fit, fits, installed, named_model
-from workflows.inventory import Inventory, NodeInput
-from workflows.setup import Setup, Thrift
 from workflows.types import LoraUse, ModelInfo, Recipe
 
 HERE = inventory()

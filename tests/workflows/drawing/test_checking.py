@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.golden import inventory
-from workflows.checking import problems
+from tests.workflows.drawing.golden import inventory
+from workflows.drawing.checking import problems
+from workflows.drawing.inventory import Inventory
 from workflows.graph import Graph
-from workflows.inventory import Inventory
 from workflows.types import Problem
 
 HERE = inventory()

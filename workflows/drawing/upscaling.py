@@ -7,10 +7,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from workflows.edits import full_size
-from workflows.errors import BadRecipe, EngineError, EngineUnavailable, NotFound
-from workflows.families import family
-from workflows.grafting import (
+from workflows.drawing.edits import full_size
+from workflows.drawing.grafting import (
     drawn_plainly,
     packed,
     picture_of,
@@ -21,14 +19,16 @@ from workflows.grafting import (
     stretched,
     unpacked,
 )
-from workflows.inventory import plain, spelled
-from workflows.setup import Setup
+from workflows.drawing.inventory import plain, spelled
+from workflows.drawing.setup import Setup
+from workflows.errors import BadRecipe, EngineError, EngineUnavailable, NotFound
+from workflows.families import family
 from workflows.template import template
 from workflows.types import MAX_EDGE
 
 if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
     from workflows.graph import Graph
-    from workflows.inventory import Inventory
     from workflows.types import Recipe
 
 SCALE = 4.0
@@ -148,8 +148,8 @@ def _liked(models: tuple[str, ...], scale: float) -> str:
 
 
 def _by_diffusion(recipe: Recipe, inventory: Inventory) -> Setup:
-    # workflows.fitting asks this module for wordless tasks, so it is met here and not at the top.
-    from workflows.fitting import fit
+    # workflows.drawing.fitting asks this module for wordless tasks, so it is met here and not at the top.
+    from workflows.drawing.fitting import fit
 
     setup = fit(_redrawing(recipe, recipe.width, recipe.height), inventory)
     finish: dict[str, str] = {"upscale": "diffusion"}
@@ -205,8 +205,8 @@ def _with_model(recipe: Recipe, setup: Setup) -> Graph:
 
 def _redrawn(recipe: Recipe, setup: Setup) -> Graph:
     """The img2img of the enlarged picture, in tiles where the server can, and cut to the exact size."""
-    # workflows.drafting asks this module for wordless tasks, so it is met here and not at the top.
-    from workflows.drafting import draft
+    # workflows.drawing.drafting asks this module for wordless tasks, so it is met here and not at the top.
+    from workflows.drawing.drafting import draft
 
     final = final_size(recipe, setup)
     multiple = setup.family.profile.multiple
