@@ -128,7 +128,7 @@ async def comfyui_servers(settings: Settings) -> Sequence[ServerStatus]:
 
 def _import_adapters(settings: Settings) -> None:
     """Off the event loop: the first import of the database library takes most of a second."""
-    names = ["sqlalchemy.ext.asyncio", "clients.ledger", "clients.diffusers_engine", "workflows.gallery"]
+    names = ["clients.ledger", "clients.diffusers_engine", "workflows.gallery"]
     for name in [*names, *(["clients.comfyui_engine"] if settings.comfyui_servers else [])]:
         importlib.import_module(name)
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from utils.images import BadPicture
+from utils.images import SIGNATURE, BadPicture, chunks, packed
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PARAMETERS = "parameters"
 RECORD = "atelier"
 SCHEMA = 1
@@ -48,17 +46,17 @@ def stamp_png(png: bytes, parameters: str, record: Mapping[str, Any]) -> bytes:
     """
     document = json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False, separators=(",", ":"))
     ours = [_text_chunk(PARAMETERS, parameters), _itxt_chunk(RECORD, document)]
-    kept = [(kind, body) for kind, body in _chunks(png) if _keyword(kind, body) not in {PARAMETERS, RECORD}]
+    kept = [(kind, body) for kind, body in chunks(png) if _keyword(kind, body) not in {PARAMETERS, RECORD}]
     first = next((place for place, (kind, _) in enumerate(kept) if kind == b"IDAT"), None)
     if first is None:
         raise BadPicture("the PNG holds no pixels")
-    return SIGNATURE + b"".join(_packed(kind, body) for kind, body in [*kept[:first], *ours, *kept[first:]])
+    return SIGNATURE + b"".join(packed(kind, body) for kind, body in [*kept[:first], *ours, *kept[first:]])
 
 
 def read_png(png: bytes) -> Stamp:
     """The texts of a PNG. A damaged text is left out; raises BadPicture when the file is no whole PNG."""
     texts: dict[str, str] = {}
-    for kind, body in _chunks(png):
+    for kind, body in chunks(png):
         keyword = _keyword(kind, body)
         if keyword is not None and (text := _text(kind, body)) is not None:
             texts[keyword] = text
@@ -143,26 +141,6 @@ def _record(text: str | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None  # pyright: ignore[reportUnknownVariableType]
-
-
-def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(type, content) of each chunk up to IEND. Raises BadPicture at a wrong length or checksum."""
-    if not png.startswith(SIGNATURE):
-        raise BadPicture("the bytes are not a PNG")
-    place, kind = len(SIGNATURE), b""
-    while kind != b"IEND":
-        if place + 12 > len(png):
-            raise BadPicture("the PNG is cut short")
-        length, kind = struct.unpack_from(">I4s", png, place)
-        body = png[place + 8 : place + 8 + length]
-        place += 12 + length
-        if png[place - 4 : place] != struct.pack(">I", zlib.crc32(kind + body)):
-            raise BadPicture(f"the PNG's chunk {kind!r} is damaged or cut short")
-        yield kind, body
-
-
-def _packed(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _text_chunk(keyword: str, text: str) -> tuple[bytes, bytes]:

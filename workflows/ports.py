@@ -110,7 +110,9 @@ class Store(Protocol):
 class Jobs(Protocol):
     """The durable list of jobs. Only the holder of a job's token may write its result."""
 
-    async def add(self, job: Job) -> None: ...
+    async def add(self, job: Job) -> str:
+        """Write a new job down; the answer is the token of its first run, as from `claim`."""
+        ...
 
     async def claim(self, job_id: str) -> str:
         """Take the job for one run: a fresh token, which makes every earlier token worthless."""

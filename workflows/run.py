@@ -37,6 +37,8 @@ log = logging.getLogger("atelier.run")
 
 Listener = Callable[[Progress], None]
 
+WAITING = Progress(message="Waiting for the engine")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workbench:
@@ -64,12 +66,13 @@ class Run:
     job: Job
     profile: FamilyProfile
     bench: Workbench
+    token: str = ""
+    """Of whoever wrote the job down just now; without it the run claims the job itself."""
     glimpse: Media | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _listeners: list[Listener] = field(default_factory=list[Listener], init=False)
     _stopping: Literal["cancelled", "interrupted"] = field(default="interrupted", init=False)
-    _token: str = field(default="", init=False)
     _closing: bool = field(default=False, init=False)
     _mark: Mark | None = field(default=None, init=False)
 
@@ -124,9 +127,9 @@ class Run:
             self.ended.set()
 
     async def _carry_out(self) -> None:
-        self._token = await self.bench.jobs.claim(self.job.id)
-        waiting = Progress(message="Waiting for the engine")
-        await self._record(state="running", runs=self.job.runs + 1, progress=waiting)
+        if not self.token:
+            self.token = await self.bench.jobs.claim(self.job.id)
+            await self._record(state="running", runs=self.job.runs + 1, progress=WAITING)
         stage = await self._stage()
         for picture in range(len(self.job.outcomes), self.job.recipe.count):
             await self._picture(picture, stage)
@@ -239,7 +242,7 @@ class Run:
     async def _record(self, items: Sequence[Item] = (), **changes: object) -> None:
         """Bring the ledger up to date. Raises StorageError when another process has taken the job over."""
         job = self.job.but(**changes, updated=now())
-        saving = asyncio.create_task(self.bench.jobs.save(job, self._token, items))
+        saving = asyncio.create_task(self.bench.jobs.save(job, self.token, items))
         try:
             await asyncio.shield(saving)
         finally:  # a cancel waits for the transaction: what is written down has happened
@@ -263,9 +266,9 @@ class Run:
             if state != "interrupted":
                 await self._discard(attempts)
                 await self._discard_inputs()
-            if not self._token:
-                self._token = await self.bench.jobs.claim(self.job.id)
-            await self.bench.jobs.save(self.job, self._token)
+            if not self.token:
+                self.token = await self.bench.jobs.claim(self.job.id)
+            await self.bench.jobs.save(self.job, self.token)
         except StorageError:
             log.exception("the end of job %s could not be written down", self.job.id)
 

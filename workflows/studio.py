@@ -14,7 +14,7 @@ from workflows.gallery import Gallery
 from workflows.inputs import Given, Inlet, InputPicture, check_pictures
 from workflows.library import COMFYUI_STEP
 from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Sources, Store
-from workflows.run import Run, Workbench, ticket_ids
+from workflows.run import WAITING, Run, Workbench, ticket_ids
 from workflows.types import WORDLESS, FamilyProfile, Fault, Item, Job, Media, Progress, Recipe, new_id, now
 
 MAX_WAITING = 100
@@ -76,9 +76,17 @@ class Studio:
         recipe = await asyncio.to_thread(complete, recipe, profile, opened.get("source"), mask)
         for role, key in keys.items():
             await self.store.put(key, opened[role].media)
-        job = Job(id=job_id, recipe=recipe, engine=engine.name, owner=self.presence.owner, note=profile.note or None)
-        await self.jobs.add(job)
-        self._start(job, engine, profile)
+        job = Job(
+            id=job_id,
+            recipe=recipe,
+            state="running",
+            engine=engine.name,
+            progress=WAITING,
+            owner=self.presence.owner,
+            runs=1,
+            note=profile.note or None,
+        )
+        self._start(job, engine, profile, await self.jobs.add(job))
         return job
 
     async def regenerate(self, name: str, **overrides: Any) -> Job:
@@ -189,10 +197,10 @@ class Studio:
         hint = f" To have it: {COMFYUI_STEP}." if self.graphs is None and "ComfyUI" in " ".join(reasons) else ""
         raise EngineUnavailable(f"No engine takes this. {' '.join(reasons)}{hint}")
 
-    def _start(self, job: Job, engine: Engine, profile: FamilyProfile) -> None:
+    def _start(self, job: Job, engine: Engine, profile: FamilyProfile, token: str = "") -> None:
         judges = [self.judges[check] for check in job.recipe.acceptance.checks]
         bench = Workbench(store=self.store, jobs=self.jobs, engine=engine, judges=judges, graphs=self.graphs)
-        run = Run(job=job, profile=profile, bench=bench)
+        run = Run(job=job, profile=profile, bench=bench, token=token)
         self._runs[job.id] = run
         run.start(on_end=lambda: self._runs.pop(job.id, None))
 

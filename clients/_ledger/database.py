@@ -1,25 +1,32 @@
-"""The database file: opened, migrated, and its errors put into words. One writer connection, several readers."""
+"""The database file: opened, migrated, and its errors put into words. One writer connection, several readers.
+
+A transaction is a function that runs whole on a thread of its own: an asynchronous driver would hand every statement
+to such a thread one by one, and the handing over costs more than the statements.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from clients._ledger.tables import REVISIONS
 from workflows.errors import StorageError
 
 log = logging.getLogger("atelier.ledger")
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 10
 """How long a write waits for another process's write."""
@@ -54,26 +61,36 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = _engine(path, "BEGIN IMMEDIATE", 1)
-        self._reader = _engine(path, "BEGIN", READERS)
+        self._writer, self._writing = _engine(path, "BEGIN IMMEDIATE", 1), ThreadPoolExecutor(1, "ledger-write")
+        self._reader, self._reading = _engine(path, "BEGIN", READERS), ThreadPoolExecutor(READERS, "ledger-read")
 
-    @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncConnection]:
-        """A connection that sees one state of the database from its first query on."""
-        with storage_errors(self._path):
-            async with self._reader.connect() as connection:
-                yield connection
+    async def read(self, look: Callable[[sa.Connection], T]) -> T:
+        """What `look` finds; it sees one state of the database."""
 
-    @asynccontextmanager
-    async def write(self) -> AsyncGenerator[AsyncConnection]:
-        """The writer's connection in one transaction: committed at the end, undone by any error."""
-        with storage_errors(self._path):
-            async with self._writer.begin() as connection:
-                yield connection
+        def whole() -> T:
+            with storage_errors(self._path), self._reader.connect() as connection:
+                return look(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, whole)
+
+    async def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """`work` in one transaction: committed at its end, undone by any error. It is carried out once it has begun,
+        whoever waits for it."""
+
+        def whole() -> T:
+            with storage_errors(self._path), self._writer.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writing, whole)
 
     async def close(self) -> None:
-        await self._reader.dispose()
-        await self._writer.dispose()
+        """After the transactions that have begun."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for threads, engine in ((self._writing, self._writer), (self._reading, self._reader)):
+            threads.shutdown()
+            engine.dispose()
 
 
 def open_database(path: Path) -> Database:
@@ -134,7 +151,7 @@ def _migrate(path: Path) -> None:
     from alembic.config import Config
 
     _use_wal(path)
-    engine = sa.create_engine(_url(path, "sqlite"), connect_args={"timeout": BUSY_SECONDS})
+    engine = sa.create_engine(_url(path), connect_args={"timeout": BUSY_SECONDS})
     _prepare(engine, "BEGIN IMMEDIATE")
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
@@ -162,14 +179,15 @@ def _use_wal(path: Path) -> None:
                 time.sleep(0.02)
 
 
-def _engine(path: Path, begin: str, connections: int) -> AsyncEngine:
-    engine = create_async_engine(_url(path, "sqlite+aiosqlite"), pool_size=connections, max_overflow=0)
-    _prepare(engine.sync_engine, begin)
+def _engine(path: Path, begin: str, connections: int) -> sa.Engine:
+    threads = {"timeout": BUSY_SECONDS, "check_same_thread": False}  # the pool hands each connection to one at a time
+    engine = sa.create_engine(_url(path), connect_args=threads, pool_size=connections, max_overflow=0)
+    _prepare(engine, begin)
     return engine
 
 
-def _url(path: Path, driver: str) -> sa.URL:
-    return sa.URL.create(driver, database=str(path))
+def _url(path: Path) -> sa.URL:
+    return sa.URL.create("sqlite", database=str(path))
 
 
 def _prepare(engine: sa.Engine, begin: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients._ledger import search
 from clients._ledger.database import Database
@@ -26,13 +25,15 @@ class LedgerItems:
     async def get(self, name: str) -> Item | None:
         """By id, by key, or by file name: the newest of that name. StorageError for a row that cannot be read."""
         body = sa.select(items.c.id, item_details.c.body).join(item_details, item_details.c.seq == items.c.seq)
-        async with self._database.read() as connection:
-            for column in (items.c.id, items.c.key, items.c.name):
-                query = body.where(column == name).order_by(items.c.seq.desc()).limit(1)
-                row = (await connection.execute(query)).first()
-                if row is not None:
-                    return parsed(Item, row.body, row.id)
-        return None
+        columns = (items.c.id, items.c.key, items.c.name)
+        queries = [body.where(column == name).order_by(items.c.seq.desc()).limit(1) for column in columns]
+
+        def look(connection: sa.Connection) -> sa.Row[Any, Any] | None:
+            rows = (connection.execute(query).first() for query in queries)
+            return next((row for row in rows if row is not None), None)
+
+        row = await self._database.read(look)
+        return None if row is None else parsed(Item, row.body, row.id)
 
     async def search(self, query: ItemQuery) -> Page:
         """One page and its cursor, which stays right while items come and go; "newest" is the order of filing.
@@ -44,9 +45,12 @@ class LedgerItems:
         wanted = search.page(query)
         if search.has_text(query) and search.full_text(query) is None:
             return Page(items=(), total=0)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(sa.text(wanted.sql), wanted.values)).all()
-            total = await _total(connection, query, len(rows))
+
+        def look(connection: sa.Connection) -> tuple[Sequence[sa.Row[Any]], int]:
+            rows = connection.execute(sa.text(wanted.sql), wanted.values).all()
+            return rows, _total(connection, query, len(rows))
+
+        rows, total = await self._database.read(look)
         shown = rows[: query.limit]
         more = len(rows) > query.limit
         found = [readable(Item, row.body, row.id) for row in shown]
@@ -58,9 +62,8 @@ class LedgerItems:
 
     async def remove(self, item_id: str) -> bool:
         """Drop the row and what the search index knows of it; False when there was none."""
-        async with self._database.write() as connection:
-            gone = await connection.execute(sa.delete(items).where(items.c.id == item_id))
-            return gone.rowcount > 0
+        gone = sa.delete(items).where(items.c.id == item_id)
+        return await self._database.write(lambda connection: connection.execute(gone).rowcount > 0)
 
     async def children(self, item_id: str) -> Sequence[Item]:
         """What was made from this item, newest first, at most 200."""
@@ -71,15 +74,14 @@ class LedgerItems:
             .order_by(items.c.seq.desc())
             .limit(MOST_CHILDREN)
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
         found = [readable(Item, row.body, row.id) for row in rows]
         return [item for item in found if item is not None]
 
 
-async def _total(connection: AsyncConnection, query: ItemQuery, rows: int) -> int:
+def _total(connection: sa.Connection, query: ItemQuery, rows: int) -> int:
     if query.cursor is None and rows <= query.limit:  # the first page holds them all
         return rows
     statement = search.total(query)
-    counted: Any = await connection.scalar(sa.text(statement.sql), statement.values)
+    counted: Any = connection.scalar(sa.text(statement.sql), statement.values)
     return int(counted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.dialects.sqlite import insert
 
 from clients._ledger.database import Database
 from clients._ledger.reading import parsed, readable
@@ -23,6 +23,10 @@ from clients._ledger.tables import (
 from workflows.errors import NotFound, StorageError
 from workflows.types import Item, Job, new_id, now
 
+_ATTEMPT = insert(attempts).on_conflict_do_nothing()
+_ITEM = sa.insert(items).returning(items.c.seq)
+_DETAILS = sa.insert(item_details)
+
 ENDED = ("succeeded", "failed", "cancelled")
 MOST = 1000
 
@@ -33,43 +37,50 @@ class LedgerJobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, job: Job) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(sa.insert(jobs).values(job_row(job)))
+    async def add(self, job: Job) -> str:
+        """Write a new job down; the answer is the token of whoever added it, who has claimed it thereby."""
+        token = new_id()
+        row = job_row(job) | {"token": token, "claims": 1}
+        await self._database.write(lambda connection: connection.execute(sa.insert(jobs).values(row)))
+        return token
 
     async def claim(self, job_id: str) -> str:
         """A fresh token; the job is `running` from here on. NotFound without such a job, StorageError if it ended."""
         token = new_id()
         taken = {"token": token, "state": "running", "claims": jobs.c.claims + 1, "updated": microseconds(now())}
-        async with self._database.write() as connection:
-            open_job = sa.and_(jobs.c.id == job_id, jobs.c.state.not_in(ENDED))
-            changed = await connection.execute(sa.update(jobs).where(open_job).values(taken))
-            if changed.rowcount:
-                return token
-            state = await connection.scalar(sa.select(jobs.c.state).where(jobs.c.id == job_id))
-        if state is None:
-            raise NotFound("job", job_id, hint="get_history lists the jobs.")
-        raise StorageError(f"The job {job_id} has already {state}; ask for a new one instead of running it again.")
+        open_job = sa.and_(jobs.c.id == job_id, jobs.c.state.not_in(ENDED))
+
+        def take(connection: sa.Connection) -> None:
+            if connection.execute(sa.update(jobs).where(open_job).values(taken)).rowcount:
+                return
+            state = connection.scalar(sa.select(jobs.c.state).where(jobs.c.id == job_id))
+            if state is None:
+                raise NotFound("job", job_id, hint="get_history lists the jobs.")
+            raise StorageError(f"The job {job_id} has already {state}; ask for a new one instead of running it again.")
+
+        await self._database.write(take)
+        return token
 
     async def save(self, job: Job, token: str, items: Sequence[Item] = ()) -> bool:
         """Write job, attempts and new items at once, or nothing and False when `token` no longer holds the job.
 
         Items that are already filed are left as they are, so saving the same again is harmless.
         """
-        async with self._database.write() as connection:
-            held = sa.and_(jobs.c.id == job.id, jobs.c.token == token, jobs.c.state.not_in(ENDED))
-            changed = await connection.execute(sa.update(jobs).where(held).values(job_row(job)))
-            if not changed.rowcount:
+        held = sa.and_(jobs.c.id == job.id, jobs.c.token == token, jobs.c.state.not_in(ENDED))
+
+        def keep(connection: sa.Connection) -> bool:
+            if not connection.execute(sa.update(jobs).where(held).values(job_row(job))).rowcount:
                 return False
-            await _save_attempts(connection, job)
-            await _add_items(connection, items)
-        return True
+            _save_attempts(connection, job)
+            _add_items(connection, items)
+            return True
+
+        return await self._database.write(keep)
 
     async def get(self, job_id: str) -> Job | None:
         """Raises StorageError when the row is there but today's types cannot read it."""
         query = sa.select(jobs.c.body, jobs.c.state, jobs.c.updated).where(jobs.c.id == job_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+        row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else _as_now(parsed(Job, row.body, job_id), row.state)
 
     async def recent(self, limit: int, states: Sequence[str] = ()) -> Sequence[Job]:
@@ -77,8 +88,7 @@ class LedgerJobs:
         query = sa.select(jobs.c.id, jobs.c.body, jobs.c.state).order_by(jobs.c.seq.desc()).limit(min(limit, MOST))
         if states:
             query = query.where(jobs.c.state.in_(states))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
         found = [(readable(Job, row.body, row.id), row.state) for row in rows]
         return [_as_now(job, state) for job, state in found if job is not None]
 
@@ -88,17 +98,17 @@ def _as_now(job: Job, state: str) -> Job:
     return job if job.state == state else job.but(state=state)
 
 
-async def _save_attempts(connection: AsyncConnection, job: Job) -> None:
+def _save_attempts(connection: sa.Connection, job: Job) -> None:
+    """Rounds that were written down before are left as they are: a round does not change once it is over."""
     rows = attempt_rows(job)
     if rows:
-        await connection.execute(sa.delete(attempts).where(attempts.c.job_id == job.id))
-        await connection.execute(sa.insert(attempts), rows)
+        connection.execute(_ATTEMPT, rows)
 
 
-async def _add_items(connection: AsyncConnection, new: Sequence[Item]) -> None:
+def _add_items(connection: sa.Connection, new: Sequence[Item]) -> None:
     known = sa.select(items.c.id).where(items.c.id.in_([item.id for item in new]))
-    filed = set((await connection.execute(known)).scalars()) if new else set[str]()
+    filed = set(connection.execute(known).scalars()) if new else set[str]()
     for item in new:
         if item.id not in filed:
-            added = await connection.execute(sa.insert(items).values(item_row(item)).returning(items.c.seq))
-            await connection.execute(sa.insert(item_details).values(seq=added.scalar_one(), **detail_row(item)))
+            seq = connection.execute(_ITEM, item_row(item)).scalar_one()
+            connection.execute(_DETAILS, {"seq": seq, **detail_row(item)})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import os
 import statistics
 import sys
@@ -61,6 +62,7 @@ class Case:
 
 
 async def figures() -> list[Figure]:
+    logging.basicConfig(level="WARNING")  # as the production server does
     live = os.environ.get("ATELIER_TEST_COMFYUI")
     found: list[Figure] = []
     async with fakes() as urls:
@@ -75,11 +77,14 @@ async def figures() -> list[Figure]:
 
 @asynccontextmanager
 async def fakes() -> AsyncGenerator[dict[str, str]]:
-    """Two fakes: one that takes a step's time, one that takes what an empty graph takes the real server."""
+    """Two fakes: one that takes a step's time, and one that takes what an empty graph takes the real server.
+
+    That is 16 to 18 ms of its one worker for EmptyImage -> SaveImage (292 ms for 16 callers at once).
+    """
     async with AsyncExitStack() as stack:
         yield {
             "real": await stack.enter_async_context(_fake(step_seconds=0.05)),
-            "empty": await stack.enter_async_context(_fake(step_seconds=0.0005)),
+            "empty": await stack.enter_async_context(_fake(step_seconds=0.002)),
         }
 
 

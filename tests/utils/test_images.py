@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from utils.images import BadPicture, decode, encode_png, preview, sha256
+from utils.metadata import stamp_png
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:
@@ -138,3 +139,23 @@ def test_transparency_lies_on_white_when_only_jpeg_fits() -> None:
 
 def test_the_hash_is_the_known_sha256() -> None:
     assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_small_png_is_shown_without_its_texts_and_otherwise_as_it_is() -> None:
+    bare = encode_png(noise(100, 80))
+    stamped = stamp_png(bare, "a secret wish", {"prompt": "a secret wish"})
+    assert preview(stamped) == (bare, "image/png", 100, 80)
+
+
+def test_a_png_that_is_damaged_is_not_shown() -> None:
+    content = encode_png(noise(100, 80))
+    with pytest.raises(BadPicture):
+        preview(content[:-30])
+    with pytest.raises(BadPicture, match="damaged"):
+        preview(content[:200] + bytes([content[200] ^ 1]) + content[201:])
+
+
+def test_a_png_with_an_orientation_is_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert preview(encoded(Image.new("RGB", (60, 20), "red"), "PNG", exif=exif))[2:] == (20, 60)
