@@ -79,6 +79,7 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
             version=await asyncio.to_thread(own_version),
             places=_places(home),
             memory=_memory,
+            **({"drain": comfyui.drain, "resume": comfyui.resume} if comfyui else {}),
         )
         await studio.recover(resume)
         if resume:

@@ -15,6 +15,8 @@ from blockbuster import BlockBuster
 OURS = ("clients", "workflows", "utils", "mcp_server", "generate")
 LIVE_SERVER = "ATELIER_TEST_COMFYUI"
 """Names a real ComfyUI for the contract suite alone."""
+GOLDEN_GRAPHS = "ATELIER_WRITE_GRAPHS"
+"""Asks for the golden graphs to be written anew."""
 LOCAL_NAMES = {"localhost", "", None}
 
 
@@ -55,7 +57,7 @@ def loop_is_never_blocked() -> Iterator[None]:
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the developer's machine leaks into a test, and no ComfyUI that happens to run there is found."""
     for name in [name for name in os.environ if name.startswith(("ATELIER_", "COMFYUI_"))]:
-        if name != LIVE_SERVER:
+        if name not in {LIVE_SERVER, GOLDEN_GRAPHS}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COMFYUI_URL", "off")
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))

@@ -9,7 +9,9 @@ It runs in the test's own event loop. What it should do wrong is said before or 
     hold = fake.hold("KSampler", step=2)   await hold.reached.wait(); ...; hold.release()
     fake.fail("VAEDecode", "torch.OutOfMemoryError", "CUDA out of memory")
     fake.answer("/prompt", 500)            the next request only; queued=True: it has its effect nevertheless
+    fake.well("/prompt")                   what was scripted for it is dropped
     fake.deaf = True                       a socket that says nothing more
+    fake.mute.add("executed")              events of one kind never arrive
     fake.short = 20                        every file's last bytes are missing
     await fake.cut()                       sockets break without a word
     await fake.restart()                   so does all; queue, history, cache and temporary files are gone
@@ -68,6 +70,7 @@ class FakeComfyUI(Shelves):
         self.vram = self.vram_free = vram
         self.device = device
         self.deaf = False
+        self.mute: set[str] = set()
         self.prompts: list[dict[str, Any]] = []
         """What was posted to /prompt and queued."""
         self.requests: list[tuple[str, str]] = []
@@ -123,6 +126,10 @@ class FakeComfyUI(Shelves):
     def answer(self, path: str, *statuses: int, queued: bool = False) -> None:
         """What the next requests to a path are answered, without effect unless `queued`; 0: the connection breaks."""
         self._scripted.setdefault(path, []).extend((status, queued) for status in statuses)
+
+    def well(self, path: str) -> None:
+        """Requests to a path are obeyed and answered again."""
+        self._scripted.pop(path, None)
 
     async def until(self, true: Callable[[], object], seconds: float = 5.0) -> None:
         """Wait until something is so; looked at whenever the fake is asked or says something."""
@@ -257,7 +264,8 @@ class FakeComfyUI(Shelves):
     async def _send(self, kind: str, body: Json, client: str | None) -> None:
         self.sent.append((kind, client or ""))
         self._changed.set()
-        await self._put(client, json.dumps({"type": kind, "data": body}))
+        if kind not in self.mute:
+            await self._put(client, json.dumps({"type": kind, "data": body}))
 
     async def _send_picture(
         self, picture: bytes, kind: str, facts: Json, client: str | None

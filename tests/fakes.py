@@ -94,6 +94,8 @@ class FakeEngine:
     tickets: list[Ticket] = field(default_factory=list[Ticket])
     started: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: int = 0
+    lingers: str = ""
+    """What it says of a stop that is not at once."""
 
     async def refusal(self, recipe: Recipe) -> str | None:
         return self.refuses
@@ -120,7 +122,7 @@ class FakeEngine:
                 await (self.gate.wait() if self.gate and held else asyncio.sleep(0))
         except asyncio.CancelledError:
             self.stopped += 1
-            raise
+            raise asyncio.CancelledError(self.lingers) from None
         return [await asyncio.to_thread(self._drawn, recipe, inputs)]
 
     def _drawn(self, recipe: Recipe, inputs: Mapping[str, Media]) -> Artifact:

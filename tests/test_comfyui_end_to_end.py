@@ -15,6 +15,7 @@ from PIL import Image
 
 from clients.comfyui_client import ComfyUIClient
 from clients.comfyui_engine import ComfyUIEngine
+from clients.comfyui_engine.drains import Drains
 from clients.config import Settings, load_settings
 from clients.tools.door import Door
 from clients.tools.server import build_server
@@ -108,6 +109,23 @@ async def test_a_server_that_was_named_and_is_silent_is_told_of_one_that_was_not
         notices = (await app.status())["notices"]
     assert any(notice.startswith("ComfyUI at http://127.0.0.1:1 does not answer") for notice in notices)
     assert any("demo model draws" in notice for notice in notices)
+
+
+async def test_the_status_and_the_queue_tell_which_server_drains_though_another_hangs(tmp_path: Path) -> None:
+    async with fake() as comfy, fake() as hung, production(tmp_path, comfy, hung) as client:
+        before = told(await client.call_tool("get_system_status", {}))
+        await Drains(tmp_path).drain(comfy.url)  # another process
+        holds = [hung.hold_request(path) for path in ("/queue", "/system_stats")]
+        queue = told(await client.call_tool("get_queue", {}))
+        after = told(await client.call_tool("get_system_status", {}))
+        for hold in holds:
+            hold.release()
+    states = [[server["draining"] for server in status["engines"][0]["servers"]] for status in (before, after)]
+    assert states == [[False, False], [True, False]]
+    assert [(server["url"], server["available"]) for server in queue["servers"]] == [
+        (comfy.url, True),
+        (hung.url, False),
+    ]
 
 
 async def test_a_full_memory_is_said_in_the_answer(tmp_path: Path) -> None:

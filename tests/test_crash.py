@@ -40,6 +40,8 @@ async def test_a_killed_process_loses_no_job_and_lists_nothing_half_made(tmp_pat
         for job_id in started:
             job = await app.studio.wait(job_id, 30)
             assert (job.state, len(job.item_ids)) == ("succeeded", 2)
+        for job in app.studio.active():  # one that was written down, and killed before its id was told
+            await app.studio.wait(job.id, 30)
         page = await app.gallery.search(ItemQuery(limit=200))
         assert page.total >= 2 * len(started)
         for item in page.items:

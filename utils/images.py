@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_BYTES = 50_000_000
 MAX_PIXELS = 64_000_000
 """A decoded picture of this many pixels takes 256 MB; more is a mistake or a decompression bomb."""
+MAX_BYTES = MAX_PIXELS * 4 + 4_000_000
+"""A file of so many pixels that does not compress at all, with what PNG and our texts add: what we drew can be read."""
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

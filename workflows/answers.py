@@ -144,7 +144,7 @@ def job_row(job: Job) -> Answer:
     row |= {"prompt": shortened(job.recipe.prompt), "engine": job.engine, "created": job.created.isoformat()}
     row |= {"fraction": round(job.progress.fraction, 3), "message": job.progress.message}
     known = {"ahead": job.progress.ahead, "seconds_left": job.progress.seconds_left}
-    row |= {name: value for name, value in known.items() if value is not None}
+    row |= {name: value for name, value in known.items() if value is not None and not job.ended}
     row["image_ids"] = list(job.item_ids)
     if job.outcomes:
         best = job.outcomes[0].chosen

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from workflows.answers import Answer, job_row
+from workflows.errors import NotFound
 from workflows.gallery import Gallery
-from workflows.library import Library
+from workflows.library import COMFYUI_STEP, Library
 from workflows.studio import Studio
 from workflows.types import EngineStatus, ItemQuery, Progress
 
-SERVER_SECONDS = 2.0
-"""How long the view of the queue waits for servers to say how theirs is."""
+SERVER_SECONDS = 4.0
+"""How long the view of the queue waits for engines to say how their servers are; a bit longer than they themselves
+wait for a server that hangs, so that the others are seen all the same."""
+Drain = Callable[[str], Awaitable[Collection[str]]]
+"""A change to which servers get no new work: takes one server's URL, gives all that drain from then on."""
+
+
+async def _no_servers(url: str) -> Collection[str]:
+    raise NotFound("ComfyUI server", url, hint=f"None is named: {COMFYUI_STEP}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +43,10 @@ class App:
     """Where things are kept: home, database, pictures."""
     memory: Callable[[], dict[str, float]]
     """Memory of this machine in gigabytes: total, available, used by this process."""
+    drain: Drain = _no_servers
+    """Give a server no new work, in every process of this home. Raises NotFound, StorageError."""
+    resume: Drain = _no_servers
+    """Give it work again. Raises NotFound, StorageError."""
 
     async def engines(self) -> list[EngineStatus]:
         return list(await asyncio.gather(*(engine.status() for engine in self.studio.engines)))

@@ -24,6 +24,8 @@ def recipe_from(given: Mapping[str, Any], **fixed: Any) -> Recipe:
     `seed` -1 and `model` "auto" mean "choose for me", as None does for the rest. Raises BadRecipe that names the
     argument.
     """
+    if given.get("mask_image") and given.get("mask_text"):
+        raise BadRecipe("mask_text", given["mask_text"], "mask_image says where already; give one of them")
     wanted = {name: given[name] for name in ACCEPTANCE if given.get(name) is not None}
     same = {name: value for name, value in given.items() if name in Recipe.model_fields}
     same |= {
@@ -96,7 +98,10 @@ def _part(kind: type[V], name: str, number: int, entry: Any) -> V:
     fields = _fields(name, number, entry)
     if not fields.get("image"):
         raise BadRecipe(f"{name} {number}", entry, "it needs an image: an image id, a path, a URL or a data URI")
-    return _checked(kind, name, number, {key: value for key, value in fields.items() if key != "image"})
+    part = _checked(kind, name, number, {key: value for key, value in fields.items() if key != "image"})
+    if isinstance(part, Control) and part.start >= part.end:
+        raise BadRecipe(f"start of {name} {number}", part.start, f"it lies before end ({part.end:g})")
+    return part
 
 
 KINDS: Mapping[str, type[Value]] = {"lora": LoraUse, "control": Control, "reference": Reference}

@@ -40,9 +40,7 @@ def complete(
     )
 
 
-def _size(
-    recipe: Recipe, profile: FamilyProfile, source: InputPicture | None, mask: Media | None
-) -> dict[str, int | None]:
+def _size(recipe: Recipe, profile: FamilyProfile, source: InputPicture | None, mask: Media | None) -> dict[str, Any]:
     if recipe.task in WORDLESS:
         return {"width": None, "height": None}
     asked = recipe.width or recipe.height or recipe.aspect
@@ -55,7 +53,8 @@ def _size(
         found = size_for(profile, recipe.width, recipe.height, recipe.aspect)
     if recipe.hires and found and not (recipe.width or recipe.height):
         found = _second_pass(profile, found)
-    return {"width": found[0], "height": found[1]} if found else {}
+    # The shape is said once: both edges beside an aspect would be a contradiction to whoever reads it next.
+    return {"width": found[0], "height": found[1], "aspect": None} if found else {}
 
 
 def _second_pass(profile: FamilyProfile, size: tuple[int, int]) -> tuple[int, int]:

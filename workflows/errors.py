@@ -25,8 +25,8 @@ the allowed values, the next step.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workflows.types import Problem
@@ -144,6 +144,23 @@ class ExtraMissing(StudioError):
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs the extra '{extra}': pip install 'atelier-mcp[{extra}]'.")
         self.extra = extra
+
+
+LIMITS: Mapping[str, str] = {
+    "less_than_equal": "it is at most {le:.12g}",
+    "greater_than_equal": "it is at least {ge:.12g}",
+    "greater_than": "it is above {gt:.12g}",
+    "multiple_of": "it is a multiple of {multiple_of:.12g}",
+    "literal_error": "it is {expected}",
+    "missing": "it is required",
+}
+"""What a fault of pydantic's says of the value that would be right, by the fault's type."""
+
+
+def allowed_by(fault: Mapping[str, Any]) -> str:
+    """What is allowed where pydantic found this fault."""
+    words = LIMITS.get(str(fault["type"]))
+    return words.format_map(fault.get("ctx") or {}) if words else str(fault["msg"])
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:

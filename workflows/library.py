@@ -49,7 +49,7 @@ class Library:
         """
         if self.graphs is None:
             raise EngineUnavailable(NO_GRAPHS)
-        given = _parsed(workflow)
+        given = _bare(_parsed(workflow))
         if given is None or given == "":
             return await self._drafted(Recipe.checked(prompt=prompt, model=model, width=width, height=height, seed=0))
         if isinstance(given, str):
@@ -87,6 +87,13 @@ def _verdict(problems: Sequence[Problem], about: Answer, *, valid: bool | None =
     rows = [problem.model_dump(mode="json", exclude_defaults=True) for problem in problems]
     good = not rows if valid is None else valid
     return {"valid": good, "problems": rows, **about, "next": VALID_STEP if good else INVALID_STEP}
+
+
+def _bare(given: object) -> object:
+    """The graph out of the body of a POST /prompt, which is how programs keep graphs."""
+    body = cast(dict[str, object], given) if isinstance(given, dict) else {}
+    inner = body.get("prompt")
+    return cast(object, inner) if isinstance(inner, dict) and "class_type" not in inner else cast(object, given)
 
 
 def _parsed(workflow: object) -> object:

@@ -34,7 +34,10 @@ Report = Callable[[RenderStep], None]
 
 
 class Engine(Protocol):
-    """Something that draws. Cancelling the task that awaits `render` is the cancel."""
+    """Something that draws. Cancelling the task that awaits `render` is the cancel.
+
+    An engine that cannot stop at once says so in the CancelledError that it lets go on; the user is told.
+    """
 
     @property
     def name(self) -> str: ...

@@ -73,6 +73,7 @@ class Run:
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _listeners: list[Listener] = field(default_factory=list[Listener], init=False)
     _stopping: Literal["cancelled", "interrupted"] = field(default="interrupted", init=False)
+    _begun: bool = field(default=False, init=False)
     _closing: bool = field(default=False, init=False)
     _mark: Mark | None = field(default=None, init=False)
 
@@ -91,7 +92,10 @@ class Run:
     def _stop(self, how: Literal["cancelled", "interrupted"]) -> None:
         if self._task is not None and not self._task.cancelling() and not self._closing:
             self._stopping = how
-            self._task.cancel()
+            if self._begun:
+                self._task.cancel()
+            else:  # a task that is cancelled before its first step runs none of its code, its end included
+                asyncio.get_running_loop().call_soon(self._task.cancel)
 
     async def watch(self, seconds: float, listener: Listener | None) -> Job:
         """Wait at most `seconds` for the end; `listener` hears of every step meanwhile."""
@@ -111,10 +115,11 @@ class Run:
     # ------------------------------------------------------------------ the task
 
     async def _work(self, on_end: Callable[[], object]) -> None:
+        self._begun = True
         try:
             await self._carry_out()
-        except asyncio.CancelledError:
-            await self._close(state=self._stopping)
+        except asyncio.CancelledError as stopped:
+            await self._close(state=self._stopping, note=_said(stopped))
         except StudioError as error:
             state = "cancelled" if isinstance(error, JobCancelled) else "failed"
             await self._close(state=state, fault=Fault(code=error.code, message=str(error)))
@@ -253,14 +258,18 @@ class Run:
             raise StorageError("Another process has taken this job over; what it makes counts, not this.")
         self._announce()
 
-    async def _close(self, *, state: JobState, fault: Fault | None = None) -> None:
+    async def _close(self, *, state: JobState, fault: Fault | None = None, note: str | None = None) -> None:
         """The last word on a job that did not succeed. A ledger that cannot be written is logged, not raised."""
         self._closing = True
         if self.job.ended:  # its end was written down before the stop came
             return
         attempts = self.job.attempts
         self.job = self.job.but(
-            state=state, fault=fault, updated=now(), attempts=attempts if state == "interrupted" else ()
+            state=state,
+            fault=fault,
+            note=note or self.job.note,
+            updated=now(),
+            attempts=attempts if state == "interrupted" else (),
         )
         try:
             if state != "interrupted":
@@ -271,6 +280,11 @@ class Run:
             await self.bench.jobs.save(self.job, self.token)
         except StorageError:
             log.exception("the end of job %s could not be written down", self.job.id)
+
+
+def _said(stopped: asyncio.CancelledError) -> str | None:
+    """What an engine adds to a stop, such as that its server is still at it."""
+    return str(stopped) or None
 
 
 def ticket_of(job: Job, picture: int, number: int) -> Ticket:

@@ -245,9 +245,14 @@ def _with_origin(recipe: Recipe, source: InputPicture | None) -> Recipe:
 
 
 def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
-    """The recipe that makes the item's picture again, with some fields changed."""
+    """The recipe that makes the item's picture again, with some fields changed.
+
+    Another model is asked in its own way: steps, guidance and sampler of the old one do not go along.
+    """
     reworded = overrides.get("prompt", item.recipe.prompt) != item.recipe.prompt
-    kept = {"count": 1, "seed": item.seed, "source_item": item.id, "engine": "auto"}
+    kept: dict[str, Any] = {"count": 1, "seed": item.seed, "source_item": item.id, "engine": "auto"}
+    if overrides.get("model") not in {None, item.model, item.rendered.model}:
+        kept |= dict.fromkeys(("steps", "cfg", "sampler", "scheduler"))
     if reworded:
         return item.recipe.but(**kept | dict(overrides))
     once = item.recipe.acceptance.but(auto_retry=False)

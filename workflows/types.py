@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from workflows.errors import BadRecipe
+from workflows.errors import BadRecipe, allowed_by
 
 Task = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "face_restore", "remove_background"]
 WORDLESS: frozenset[Task] = frozenset({"upscale", "face_restore", "remove_background"})
@@ -52,7 +52,7 @@ class Value(BaseModel):
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in fault["loc"]) or cls.__name__
-            raise BadRecipe(where, fault.get("input"), fault["msg"]) from error
+            raise BadRecipe(where, fault.get("input"), allowed_by(fault)) from error
 
 
 class Acceptance(Value):

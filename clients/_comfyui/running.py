@@ -6,7 +6,6 @@ The socket tells what goes on; when it is silent or was cut, history and queue t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -39,6 +38,8 @@ OnEvent = Callable[[Event], None]
 
 STREAMING = "SaveImageWebsocket"
 """The node whose pictures come over the socket alone."""
+BUSY = "The server was told to stop it, and goes on until the node at work looks up."
+UNHEARD = "The server does not answer; it is told to stop it when it does."
 SLOWER = 1.5
 """By what factor looks get rarer while there is no socket."""
 
@@ -79,6 +80,10 @@ class Run:
             while self._ended is None:
                 await self._step(inbox)
             return self._result(self._ended)
+        except asyncio.CancelledError as stop:
+            if self._ended is None and (still := await self._call_off()):
+                raise asyncio.CancelledError(still) from stop
+            raise
         except BaseException as error:
             if self._ended is None and not isinstance(error, StudioError):
                 await self._call_off()
@@ -124,6 +129,8 @@ class Run:
             await self._look()
         else:
             self._take(message)
+            if isinstance(message, Message) and message.last and self._ended is None:
+                await self._look()  # something was missed, and the history has it by now
 
     def _patience(self) -> float:
         if self._missing_since is not None:
@@ -184,21 +191,26 @@ class Run:
                 self._ending = Finished(prompt_id=self._id, status="error", failure=read_failure(message.body))
             case "execution_interrupted":
                 self._ending = Finished(prompt_id=self._id, status="interrupted")
-            case "execution_success" if self._whole:
+            case "execution_success" if self._whole and self._told_enough:
                 cached = all_cached(self._outputs, self._cached)
                 self._ending = Finished(prompt_id=self._id, outputs=self._outputs, cached=cached)
             case "executing" if message.last:
                 self._ended = self._ending
-                self._blind = self._pace.blind / SLOWER  # if something was missed, the history has it at once
             case _:
                 pass
 
+    @property
+    def _told_enough(self) -> bool:
+        """Whether the socket told of something that the prompt made, as nearly every prompt makes something."""
+        return bool(self._outputs) or self._streams
+
     async def _look(self) -> None:
         """Ask the server itself. Raises RenderLost when it does not know the prompt, or cannot be asked for long."""
+        asked = asyncio.get_running_loop().time()
         try:
             where = await self._prompts.where(self._id)
         except Unheard as error:
-            self._unheard(error)
+            self._unheard(error, asked)
             return
         self._unheard_since = None
         if where is None:
@@ -223,11 +235,11 @@ class Run:
             what = "the server was restarted, or the job was deleted from its queue"
             raise RenderLost(f"ComfyUI no longer knows this render: {what}. Render again.", restarted=not self._whole)
 
-    def _unheard(self, error: Unheard) -> None:
-        now = asyncio.get_running_loop().time()
-        self._unheard_since = now if self._unheard_since is None else self._unheard_since
+    def _unheard(self, error: Unheard, asked: float) -> None:
+        """Count from the first question without an answer, which may have waited long for one."""
+        self._unheard_since = asked if self._unheard_since is None else self._unheard_since
         bound = self._pace.refused if error.refused else self._pace.unreachable
-        if now - self._unheard_since >= bound:
+        if asyncio.get_running_loop().time() - self._unheard_since >= bound:
             raise RenderLost(f"The render is lost: {error}", restarted=True) from error
 
     def _result(self, ended: Finished) -> Finished:
@@ -237,10 +249,18 @@ class Run:
             raise RenderLost("The pictures were sent over a connection that broke; render again.", restarted=False)
         return replace(ended, frames=tuple(self._frames))
 
-    async def _call_off(self) -> None:
-        """Nobody waits any more: stop it at the server, and do not wait for ever."""
-        with contextlib.suppress(EngineError, ServiceError):
-            await self._bounded(self._prompts.cancel(self._id, self._pace.call_off))
+    async def _call_off(self) -> str:
+        """Nobody waits any more: stop it at the server, and do not wait for ever. What is to be said if it goes on."""
+        stopping = asyncio.ensure_future(self._prompts.cancel(self._id, self._pace.call_off))
+        try:
+            await self._bounded(asyncio.wait({stopping}))
+            if stopping.done() and stopping.result() != "stopping":
+                return ""
+        except (EngineError, ServiceError):
+            return UNHEARD
+        finally:
+            stopping.cancel()
+        return BUSY
 
     async def _bounded(self, work: Awaitable[object]) -> None:
         with anyio.move_on_after(self._pace.call_off, shield=True):

@@ -41,10 +41,13 @@ class Pace:
     """The same while there is no socket, or none that would tell of this prompt."""
     apart: float = 1.0
     """Between two looks that must agree before a prompt counts as lost."""
-    refused: float = 5.0
-    """A server that refuses connections for so long is dead, and its queue with it."""
+    refused: float = 1.5
+    """A server that had a prompt and refuses connections for so long is dead, and its queue with it."""
     unreachable: float = 60.0
     """A server that cannot be reached for so long is given up."""
+    comeback: float = 45.0
+    """A server that died with a render is waited for so long where no other takes it: one with many custom nodes
+    needs most of a minute to start."""
     stop: float = 30.0
     """How long a cancel waits for a node that is at work to notice."""
     call_off: float = 10.0

@@ -26,13 +26,18 @@ class Unheard(EngineUnavailable):
     """Nobody listens there."""
     sent = False
     """The server may have got the request, and done what it asks for."""
+    broken = False
+    """The connection ended before the answer did."""
     status = 0
     """The 5xx that it answered."""
 
-    def __init__(self, message: str, *, refused: bool = False, sent: bool = False, status: int = 0) -> None:
+    def __init__(
+        self, message: str, *, refused: bool = False, sent: bool = False, broken: bool = False, status: int = 0
+    ) -> None:
         super().__init__(message)
         self.refused = refused
-        self.sent = sent
+        self.sent = sent or broken
+        self.broken = broken
         self.status = status
 
     @property
@@ -62,7 +67,7 @@ class Web:
         try:
             return await self._send("GET", path, params=params)
         except Unheard as silence:
-            if not silence.sent or silence.status or isinstance(silence.__cause__, TimeoutError):
+            if not silence.broken:
                 raise
             return await self._send("GET", path, params=params)
 
@@ -107,7 +112,7 @@ class Web:
             raise Unheard(f"ComfyUI at {url} did not answer within {self._timeout:g} s.", sent=True) from error
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             what = str(error) or type(error).__name__
-            raise Unheard(f"The answer of ComfyUI at {url} broke off ({what}). Try again.", sent=True) from error
+            raise Unheard(f"The answer of ComfyUI at {url} broke off ({what}). Try again.", broken=True) from error
         return self._admitted(response)
 
     def _admitted(self, response: httpx2.Response) -> httpx2.Response:

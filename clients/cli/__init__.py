@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clients.cli import graphs, looking, making
+from clients.cli import graphs, looking, making, servers
 from clients.cli.console import DONE, Finding, Parts, out
 
 __all__ = ["Finding", "Parts", "build", "run"]
@@ -28,7 +28,7 @@ LOOKING = {
     "status": (looking.status_command, "Engines, servers, work in hand, pictures, memory."),
     "doctor": (looking.doctor_command, "What is installed, reachable and missing, and the next step."),
 }
-GROUPS = {"gallery", "workflows"}
+GROUPS = {"gallery", "workflows", "servers"}
 
 
 def run(arguments: Sequence[str], parts: Parts) -> int:
@@ -60,6 +60,7 @@ def build(parts: Parts) -> typer.Typer:
     cli.command("serve", help="Serve MCP; options as of atelier-mcp.", context_settings=passing)(serve)
     cli.add_typer(_gallery(parts), name="gallery")
     cli.add_typer(_workflows(parts), name="workflows")
+    cli.add_typer(_servers(parts), name="servers")
     return cli
 
 
@@ -77,6 +78,15 @@ def _workflows(parts: Parts) -> typer.Typer:
     check = "Check a graph, or the one that a prompt and model become; draws nothing."
     workflows.command("check", help=check)(graphs.check_command(parts))
     return workflows
+
+
+def _servers(parts: Parts) -> typer.Typer:
+    pool = typer.Typer(help="The ComfyUI servers: how they are, and which get no new work.", no_args_is_help=True)
+    pool.command("list", help="List the servers, with what runs and waits on each.")(servers.list_command(parts))
+    drain = "Give a server no new work, in every Atelier of this home; what it has it ends."
+    pool.command("drain", help=drain)(servers.drain_command(parts))
+    pool.command("resume", help="Give a server work again.")(servers.resume_command(parts))
+    return pool
 
 
 def _root(version: str) -> Callable[..., None]:

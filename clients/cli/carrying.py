@@ -17,6 +17,7 @@ from workflows.answers import Answer
 from workflows.app import App
 from workflows.asking import pictures_from, recipe_from
 from workflows.errors import BadRecipe
+from workflows.inputs import argument_of
 from workflows.types import Job, Media, Task
 from workflows.types import Progress as HowFar
 
@@ -51,12 +52,16 @@ def _control(entry: str) -> dict[str, str]:
 
 
 def _pictures(given: Mapping[str, str]) -> dict[str, str | Media]:
-    return {role: _picture(reference) for role, reference in given.items()}
+    return {role: _picture(role, reference) for role, reference in given.items()}
 
 
-def _picture(given: str) -> str | Media:
-    """A file is read as the user who typed its name; anything else is a reference for the studio."""
-    if given.startswith("data:") or not Path(given).is_file():
+def _picture(role: str, given: str) -> str | Media:
+    """A file is read as the user who typed its name; anything else is a reference for the studio. Raises BadRecipe."""
+    if given.startswith("data:"):
+        return given
+    if not Path(given).is_file():
+        if "://" not in given and Path(given).suffix:
+            raise BadRecipe(argument_of(role), given, f"there is no such file in {Path.cwd()}")
         return given
     return Media(data=Path(given).read_bytes(), media_type=mimetypes.guess_type(given)[0] or "application/octet-stream")
 

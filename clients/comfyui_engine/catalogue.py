@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workflows.drawing.fitting import fits, installed
+from workflows.drawing.finishing import lacks
+from workflows.drawing.fitting import fits, folder_of, installed, source_of
 from workflows.families import families
-from workflows.types import WORDLESS, Recipe, TemplateInfo
+from workflows.types import Recipe, TemplateInfo
 
 if TYPE_CHECKING:
     from workflows.drawing.inventory import Inventory
@@ -39,12 +40,21 @@ def _lacking(template: Template, inventory: Inventory) -> tuple[str, ...]:
     classes = tuple(f"the node {name}" for name in template.classes if name not in inventory.classes)
     if classes:
         return classes
+    if lack := lacks(template.name, inventory):
+        return (lack,)
     known = _families(template)
     if not known:
-        reasons = [fits(Recipe(task=task), inventory) for task in template.tasks if task in WORDLESS]
-        return tuple(reason for reason in reasons if reason)
+        return ()
     rows = [row for row in installed(inventory) if row.family in known]
     reasons = [fits(Recipe(prompt="anything", model=row.name), inventory) for row in rows]
     if None in reasons:
         return ()
-    return (next((reason for reason in reasons if reason), f"a model of the family {' or '.join(known)}"),)
+    return (next((reason for reason in reasons if reason), _model_of(template, known)),)
+
+
+def _model_of(template: Template, known: Sequence[str]) -> str:
+    """What to get so that a template can be used: a model of its families, an example, and the folder."""
+    whole = families()[known[0]].comfyui.checkpoint == template.name
+    folder = "checkpoints" if whole else "diffusion_models"
+    example = f", such as {source_of(known[0])}" if folder_of(known[0]) == folder else ""
+    return f"a model of the family {' or '.join(known)}{example} in models/{folder}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from clients.comfyui_engine.memory import FIRST, LADDER, Rung, given_up, said
-from clients.comfyui_engine.pictures import size_of
+from clients.comfyui_engine.pictures import same_pixels, size_of
 from clients.comfyui_engine.progress import Tracker
 from utils.images import BadPicture
 from workflows.drawing.checking import problems
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 FOLDER = "atelier"
 """Of the server's output folder: everything of ours is in it, in one folder a day, because SaveImage reads the whole
 folder at every picture."""
+
+
+NO_FACE = "No face was found in the picture, so it is unchanged."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,12 @@ class Drawing:
         except GraphRejected:
             self.server.forget()  # it has not what we thought it had
             raise
-        self.server.warm = drawn.setup.model
+        except RenderFailed as error:
+            raise self._with_the_guesses(error) from error
+        if drawn.setup.family.profile.name != "unknown":  # an upscaler or another tool draws nothing
+            self.server.warm = drawn.setup.model
+        if await self._found_no_face(drawn):
+            self.notes.append(NO_FACE)
         self.tracker.finish()
         facts = self._facts(drawn, time.perf_counter() - began)
         return [self._artifact(drawn, facts, *picture) for picture in drawn.pictures]
@@ -177,7 +185,18 @@ class Drawing:
         except BadPicture as error:
             raise RenderFailed(f"{self.server.url} gave a picture that cannot be used: {error}.") from error
 
+    async def _found_no_face(self, drawn: Drawn) -> bool:
+        """Whether a face restoration gave back what it got."""
+        if self.recipe.task != "face_restore" or "source" not in self.inputs:
+            return False
+        return await asyncio.to_thread(same_pixels, self.inputs["source"].data, drawn.pictures[0][0].data)
+
     # ------------------------------------------------------------------ what is told of it
+
+    def _with_the_guesses(self, error: RenderFailed) -> RenderFailed:
+        """What was taken for granted before it broke is what the reader may change."""
+        notes = (*self.setup.notes, *self.notes)
+        return RenderFailed(f"{str(error).rstrip('.')}. Mind: {' '.join(notes)}", node=error.node) if notes else error
 
     def _facts(self, drawn: Drawn, seconds: float) -> dict[str, Any]:
         setup, recipe = drawn.setup, self.recipe

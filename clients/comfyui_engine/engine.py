@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -48,6 +52,7 @@ class ComfyUIEngine:
     name = "comfyui"
 
     def __init__(self, urls: Sequence[str], home: Path, token: str | None = None, *, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
         self._fleet = Fleet([Server(url, token, pace) for url in urls], Drains(home))
 
     async def __aenter__(self) -> Self:
@@ -78,23 +83,13 @@ class ComfyUIEngine:
         """
         tracker = Tracker(report)
         first = await self._fleet.holder(ticket.id) if ticket.again else None
-        lost: dict[str, EngineUnavailable] = {}
-        while True:
-            server, setup = await self._next(recipe, first, lost)
-            drawing = Drawing(server=server, recipe=recipe, setup=setup, inputs=inputs, ticket=ticket, tracker=tracker)
-            drawing.notes += [f"{url} was lost in the middle; drawn anew on {server.url}." for url in lost]
-            try:
-                with server.berth(setup.model):
-                    return await drawing.artifacts()
-            except EngineUnavailable as error:
-                if isinstance(error, RenderLost) and not error.restarted:
-                    raise JobCancelled(f"Somebody took this render out of the queue of {server.url}.") from error
-                server.failed(error)
-                server.abandon(drawing.prompt_id)
-                if lost:
-                    raise _lost_twice(lost, server.url, error) from error
-                first, lost[server.url] = None, error
-                tracker.say(f"{server.url} was lost; looking for another server")
+        server, setup = (first, await first.fitted(recipe)) if first else await self._fleet.pick(recipe)
+        drawing = Drawing(server=server, recipe=recipe, setup=setup, inputs=inputs, ticket=ticket, tracker=tracker)
+        try:
+            return await _artifacts(drawing)
+        except EngineUnavailable as error:
+            tracker.say(f"{server.url} was lost; looking for another server")
+            return await self._drawn_again(drawing, error)
 
     async def models(self, kind: str = "all") -> Sequence[ModelInfo]:
         """What the servers that answer have, each name once."""
@@ -185,35 +180,71 @@ class ComfyUIEngine:
             raise NotFound("ComfyUI server", bare(url), names, f"The servers are: {', '.join(sorted(names))}.")
         return bare(url)
 
-    async def _next(
-        self, recipe: Recipe, first: Server | None, lost: Mapping[str, EngineUnavailable]
-    ) -> tuple[Server, Setup]:
-        """The server that holds the prompt already, else the best one. After a loss another one; where there is none,
-        the same again if it was only restarted."""
-        if first is not None:
-            return first, await first.fitted(recipe)
+    async def _drawn_again(self, lost: Drawing, why: EngineUnavailable) -> Sequence[Artifact]:
+        """What one server lost, drawn by another; by the same where no other takes it and it comes back in time."""
+        before = lost.server.url
+        server, setup = await self._after(lost, why)
+        same = server is lost.server
+        if not same:
+            lost.server.abandon(lost.prompt_id)
+        # A server that was only out of reach may have the prompt still: it is looked for there.
+        ticket = replace(lost.ticket, again=same or lost.ticket.again)
+        ending = " and came back." if same else f"; drawn anew on {server.url}."
+        note = f"{before} was lost in the middle{ending}"
+        drawing = replace(lost, server=server, setup=setup, ticket=ticket, notes=[note])
         try:
-            return await self._fleet.pick(recipe, besides=lost)
-        except StudioError as nobody:
-            for server in self._fleet.servers:
-                if isinstance(lost.get(server.url), RenderLost) and await server.back():
-                    return server, await server.fitted(recipe)
-            if lost:
-                raise _lost_for_good(lost, nobody) from nobody
-            raise
+            return await _artifacts(drawing)
+        except EngineUnavailable as error:
+            server.abandon(drawing.prompt_id)
+            raise _lost_twice(before, why, server.url, error) from error
+
+    async def _after(self, lost: Drawing, why: EngineUnavailable) -> tuple[Server, Setup]:
+        """Who draws after a loss. Raises EngineUnavailable when nobody does for `Pace.comeback` seconds."""
+        patience = self._pace.comeback if isinstance(why, RenderLost) else 0.0
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return await self._fleet.pick(lost.recipe, besides=[lost.server.url])
+            except StudioError as error:
+                nobody = error
+            if isinstance(why, RenderLost) and await lost.server.back():
+                with suppress(EngineUnavailable):  # gone again
+                    return lost.server, await lost.server.fitted(lost.recipe)
+            if time.monotonic() > deadline:
+                lost.server.abandon(lost.prompt_id)
+                raise _lost_for_good(lost.server.url, why, patience, nobody) from nobody
+            lost.tracker.say(f"{lost.server.url} was lost and nobody else takes this: waiting for it to come back")
+            await asyncio.sleep(self._pace.apart)
 
 
-def _lost_for_good(lost: Mapping[str, EngineUnavailable], nobody: StudioError) -> EngineUnavailable:
-    return EngineUnavailable(f"{_told(lost)} No other server takes it: {nobody}")
+async def _artifacts(drawing: Drawing) -> Sequence[Artifact]:
+    """Raises EngineUnavailable when the server is lost with it, and JobCancelled when it was taken out of its queue."""
+    server = drawing.server
+    try:
+        with server.berth(drawing.setup.model):
+            return await drawing.artifacts()
+    except asyncio.CancelledError:
+        server.abandon(drawing.prompt_id)  # a server that hangs was told in vain: it is told again when it answers
+        raise
+    except EngineUnavailable as error:
+        if isinstance(error, RenderLost) and not error.restarted:
+            raise JobCancelled(f"Somebody took this render out of the queue of {server.url}.") from error
+        server.failed(error)
+        raise
 
 
-def _lost_twice(lost: Mapping[str, EngineUnavailable], url: str, error: EngineUnavailable) -> EngineUnavailable:
+def _lost_for_good(url: str, why: EngineUnavailable, patience: float, nobody: StudioError) -> EngineUnavailable:
+    waited = f" It did not come back within {patience:g} s." if patience else ""
+    return EngineUnavailable(f"{_told(url, why)}{waited} No other server takes it: {nobody}")
+
+
+def _lost_twice(before: str, why: EngineUnavailable, url: str, error: EngineUnavailable) -> EngineUnavailable:
     step = "See what ails them (get_system_status), then ask again."
-    return EngineUnavailable(f"{_told(lost)} Then {url} was lost as well: {error} {step}")
+    return EngineUnavailable(f"{_told(before, why)} Then {url} was lost as well: {error} {step}")
 
 
-def _told(lost: Mapping[str, EngineUnavailable]) -> str:
-    return " ".join(f"{url} was lost in the middle: {error}" for url, error in lost.items())
+def _told(url: str, why: EngineUnavailable) -> str:
+    return f"{url} was lost in the middle: {why}"
 
 
 def _summary(servers: Sequence[ServerStatus]) -> str:

@@ -75,8 +75,10 @@ class Fleet:
         sights = await self.survey(recipe, besides)
         able = [sight for sight in sights if sight.setup is not None and not sight.draining]
         if len(able) > 1:
-            await asyncio.gather(*(sight.server.count() for sight in able))
-        chosen = choose([sight.candidate for sight in sights])
+            told = await asyncio.gather(*(sight.server.count() for sight in able))
+            # One that hangs, or died since the last look, would keep the render for long before it is given up.
+            able = [sight for sight, tells in zip(able, told, strict=True) if tells] or able
+        chosen = choose([sight.candidate for sight in able])
         for sight in sights:
             if chosen is not None and sight.setup is not None and sight.server.url == chosen.url:
                 return sight.server, sight.setup

@@ -37,7 +37,7 @@ def why_none(candidates: Sequence[Candidate]) -> str:
     """Why no server takes it, each reason once, with the servers that give it."""
     reasons: dict[str, list[str]] = {}
     for candidate in candidates:
-        drained = "it is draining: the owner gives it no new work (resume it, or name another server)"
+        drained = f"it is draining: it gets no new work until `atelier servers resume {candidate.url}`"
         reasons.setdefault(candidate.against or drained, []).append(candidate.url)
     if len(candidates) == 1:
         return next(iter(reasons))
@@ -60,6 +60,10 @@ class Health:
     def failed(self, now: float, reason: str) -> None:
         self._again = now + BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
         self.failures, self.reason = self.failures + 1, reason
+
+    def doubted(self) -> None:
+        """It is looked at before it is used again."""
+        self.seen = float("-inf")
 
     @property
     def down(self) -> bool:

@@ -28,7 +28,7 @@ log = logging.getLogger("atelier.comfyui")
 
 PATIENCE = 2.0
 """Seconds that a call waits to learn whether a server is up, where it has another one to go to."""
-STATUS_SECONDS = 5.0
+STATUS_SECONDS = 3.0
 """For an answer to a status question; a server that loads a large model answers late."""
 SUBFOLDER = "atelier"
 """Of the server's input folder, for our pictures."""
@@ -54,6 +54,7 @@ class Server:
         self._opened = False
         self._foreign = 0
         self._counting: asyncio.Task[None] | None = None
+        self._hangs = False
         self.overdue = False
         """Somebody has waited long enough for the look that is under way."""
         self._version = ""
@@ -103,9 +104,10 @@ class Server:
         self._uploaded.clear()
 
     def abandon(self, prompt_id: str) -> None:
-        """A prompt that was taken elsewhere: stopped here should the server come back with it."""
+        """A prompt that nobody wants from here any more: stopped once the server answers, which is asked for next."""
         if prompt_id:
             self._lost.append(prompt_id)
+            self.health.doubted()
 
     async def back(self) -> bool:
         """Whether it answers right now, whatever happened before: a server that was restarted does."""
@@ -191,16 +193,23 @@ class Server:
         """Whether the model is in its memory and will be when our renders before this one are done."""
         return model == self.warm and all(name == model for name, count in self._berths.items() if count)
 
-    async def count(self) -> None:
-        """Know how many renders of others it has; calls that come together ask once. What it does not tell stays."""
+    async def count(self) -> bool:
+        """Know how many renders of others it has; calls that come together ask once, and only the first waits long.
+
+        False when it does not tell.
+        """
         if self._counting is None:
-            self._counting = self._chore(self._count())
-        await asyncio.wait({self._counting}, timeout=PATIENCE)
+            self._counting, self._hangs = self._chore(self._count()), False
+        counting = self._counting
+        await asyncio.wait({counting}, timeout=0 if self._hangs else PATIENCE)
+        self._hangs = not counting.done()
+        return counting.done() and not self.health.down
 
     async def _count(self) -> None:
         try:
-            with suppress(EngineUnavailable, ServiceError):
-                await self._count_foreign()
+            await self._count_foreign()
+        except (EngineUnavailable, ServiceError) as error:
+            self.failed(error)
         finally:
             self._counting = None
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from workflows.drawing.inventory import LOADERS, Inventory
 from workflows.errors import EngineError, ServiceError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clients.comfyui_client import ComfyUIClient
 
 Found = TypeVar("Found")
+Arguments = TypeVarTuple("Arguments")
 
 log = logging.getLogger("atelier.comfyui")
 
@@ -94,7 +95,7 @@ class Stock:
         """The lists are small and read every time; the node classes (megabytes) only when a list has changed."""
         folders = await self._client.models()
         wanted = [folder for folder in folders if folder in LOADERS or folder in ALSO]
-        lists = await self._each(map(self._client.models, wanted))
+        lists = await self._each(self._client.models, [(folder,) for folder in wanted])
         files = {folder: tuple(names) for folder, names in zip(wanted, lists, strict=True)}
         if self._inventory is not None and files != self._inventory.files:
             self._client.forget()
@@ -107,7 +108,7 @@ class Stock:
         return await self._with_metadata(replace(inventory, sizes=sizes))
 
     async def _sizes(self, folders: Sequence[str]) -> dict[tuple[str, str], int]:
-        lists = await self._each(map(self._client.model_sizes, folders))
+        lists = await self._each(self._client.model_sizes, [(folder,) for folder in folders])
         return {
             (folder, name): size for folder, found in zip(folders, lists, strict=True) for name, size in found.items()
         }
@@ -121,18 +122,20 @@ class Stock:
             if family_of_file(folder, name, metadata={}, size=inventory.sizes.get((folder, name)))[1]
         ]
         fresh = [file for file in dim if file not in self._asked][:MOST_ASKED]
-        answers = await self._each(self._client.view_metadata(folder, name) for folder, name, _ in fresh)
+        answers = await self._each(self._client.view_metadata, [(folder, name) for folder, name, _ in fresh])
         self._asked |= dict(zip(fresh, answers, strict=True))
         return replace(inventory, metadata={file[:2]: self._asked[file] for file in dim if self._asked.get(file)})
 
-    async def _each(self, calls: Iterable[Awaitable[Found]]) -> list[Found]:
-        """All of them, a few at a time."""
+    async def _each(
+        self, ask: Callable[[*Arguments], Awaitable[Found]], questions: Iterable[tuple[*Arguments]]
+    ) -> list[Found]:
+        """All answers, a few questions at a time."""
 
-        async def one(call: Awaitable[Found]) -> Found:
+        async def one(*question: *Arguments) -> Found:
             async with self._few:
-                return await call
+                return await ask(*question)
 
-        return await asyncio.gather(*map(one, calls))
+        return await asyncio.gather(*(one(*question) for question in questions))
 
 
 def _now() -> float:

@@ -42,7 +42,8 @@ def _told(before: Job, after: Job, stopped: bool) -> str:
     at = f" ({before.progress.message})" if before.progress.message else ""
     kept = len(after.item_ids)
     stay = f" {kept} of {after.recipe.count} pictures were done and stay in the gallery." if kept else ""
-    return f"It was {before.state}{at} and is stopped.{stay}"
+    still = f" {after.note}" if after.note and after.note != before.note else ""
+    return f"It was {before.state}{at} and is stopped.{still}{stay}"
 
 
 async def get_queue() -> Queue:

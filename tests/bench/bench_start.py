@@ -46,7 +46,7 @@ async def first_answer(*command: str, home: Path) -> tuple[float, float]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "ATELIER_HOME": str(home)},
+        env={"PATH": "/usr/bin:/bin", "ATELIER_HOME": str(home), "COMFYUI_URL": "off"},
         cwd=home,
     )
     assert process.stdin and process.stdout

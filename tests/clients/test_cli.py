@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from clients.cli import Parts, run
+from clients.config import load_settings
 from clients.doctor import Finding
+from clients.wiring import open_app
 from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, fake_app, mask_png, png
 from workflows.errors import OutOfMemory
 from workflows.types import LoraUse, Problem, ServerStatus, TemplateInfo
@@ -152,6 +154,16 @@ def test_a_control_without_a_kind_is_a_usage_error(home: Path, capsys: pytest.Ca
     assert "such as canny=edges.png" in capsys.readouterr().err
 
 
+def test_a_file_that_is_not_there_is_a_usage_error(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(home)("upscale", "cat.png") == 2
+    assert " ".join(capsys.readouterr().err.split()).startswith(
+        "Error: input_image cannot be 'cat.png': there is no such file in"
+    )
+
+
 def test_pictures_are_edited_from_files_of_the_user(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,6 +223,38 @@ def test_status_shows_each_server(home: Path, capsys: pytest.CaptureFixture[str]
     )
     assert command(home, FakeEngine(servers=(server,)))("status") == 0
     assert "http://a:8188: answers; draining; 1 running, 3 waiting, 2 of them ours" in capsys.readouterr().out
+
+
+def pool(home: Path, *urls: str) -> Command:
+    """The command line as it is wired for use, on servers that need not be there."""
+    settings = load_settings(atelier_home=home, comfyui_url=None if urls else "off", comfyui_urls=urls)
+    parts = Parts(open_app=lambda: open_app(settings), examine=lambda: [], serve=lambda arguments: None, version="0")
+    return lambda *arguments: run(arguments, parts)
+
+
+def test_servers_are_drained_and_resumed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    atelier = pool(home, "http://127.0.0.1:1", "http://127.0.0.1:2")
+    assert atelier("servers", "drain", "127.0.0.1:1/", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"draining": ["http://127.0.0.1:1"]}
+    assert atelier("servers", "list", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["servers"]
+    assert [(row["url"], row["available"], row["draining"]) for row in rows] == [
+        ("http://127.0.0.1:1", False, True),
+        ("http://127.0.0.1:2", False, False),
+    ]
+    assert atelier("servers", "list") == 0
+    assert "✗ http://127.0.0.1:1: ComfyUI at http://127.0.0.1:1 refuses the connection" in capsys.readouterr().out
+    assert atelier("servers", "resume", "http://127.0.0.1:1") == 0
+    assert "Draining now: none." in capsys.readouterr().out
+
+
+def test_only_servers_that_are_named_can_be_drained(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pool(home, "http://127.0.0.1:1")("servers", "drain", "http://127.0.0.1:3") == 1
+    assert "The servers are: http://127.0.0.1:1." in capsys.readouterr().err
+    assert pool(home)("servers", "resume", "http://127.0.0.1:3") == 1
+    assert "set COMFYUI_URL" in capsys.readouterr().err
+    assert pool(home)("servers", "list") == 0
+    assert "No ComfyUI server is named" in capsys.readouterr().out
 
 
 def test_notes_about_a_picture_are_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

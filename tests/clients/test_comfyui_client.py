@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,6 +64,47 @@ def asked(fake: FakeComfyUI, method: str, path: str) -> int:
 async def test_an_undisturbed_run_needs_no_history(fake: FakeComfyUI, client: ComfyUIClient) -> None:
     await client.run(graphs.saved())
     assert [path for _, path in fake.requests] == ["/ws", "/prompt"]
+
+
+async def test_a_success_without_any_output_is_looked_up_in_the_history(
+    fake: FakeComfyUI, client: ComfyUIClient
+) -> None:
+    fake.mute.add("executed")
+    finished = await client.run(graphs.saved())
+    assert (len(finished.files), finished) == (1, await client.history(finished.prompt_id))
+    assert [path for _, path in fake.requests][:3] == ["/ws", "/prompt", f"/history/{finished.prompt_id}"]
+
+
+async def test_an_end_whose_success_was_never_told_is_looked_up_at_once(fake: FakeComfyUI) -> None:
+    fake.mute.add("execution_success")
+    async with ComfyUIClient(fake.url, pace=replace(HASTY, silence=30.0)) as client:
+        finished = await asyncio.wait_for(client.run(graphs.saved()), 5)
+    assert [path for _, path in fake.requests] == ["/ws", "/prompt", f"/history/{finished.prompt_id}"]
+
+
+async def test_a_question_that_is_not_answered_in_time_is_asked_once(fake: FakeComfyUI) -> None:
+    hold = fake.hold_request("/queue")
+    async with ComfyUIClient(fake.url, timeout=0.2) as client:
+        with pytest.raises(EngineUnavailable, match="did not answer within"):
+            await client.queue()
+    assert asked(fake, "GET", "/queue") == 1
+    hold.release()
+
+
+async def test_a_server_that_hangs_is_given_up_when_the_bound_is_over_counted_from_the_first_question(
+    fake: FakeComfyUI,
+) -> None:
+    hold, name = fake.hold("SaveImage"), new_id()
+    pace = replace(HASTY, unreachable=0.7)
+    async with ComfyUIClient(fake.url, timeout=0.4, pace=pace) as client:
+        running = asyncio.create_task(client.run(graphs.saved(), prompt_id=name))
+        await hold.reached.wait()
+        questions = fake.hold_request(f"/history/{name}")
+        with pytest.raises(RenderLost, match="did not answer within"):
+            await running
+    assert asked(fake, "GET", f"/history/{name}") == 2
+    questions.release()
+    hold.release()
 
 
 async def test_a_socket_cut_in_the_middle_loses_nothing(fake: FakeComfyUI, client: ComfyUIClient) -> None:
@@ -265,6 +307,18 @@ async def test_a_node_that_does_not_notice_is_reported_as_stopping(fake: FakeCom
         hold.release()
         with pytest.raises(JobCancelled):
             await running
+
+
+async def test_a_run_given_up_says_when_the_server_goes_on_with_it(fake: FakeComfyUI) -> None:
+    async with ComfyUIClient(fake.url, pace=Pace(stop=0.1, call_off=0.1)) as client:
+        hold = fake.hold("SaveImage")
+        fake.worker.stubborn = True
+        running = asyncio.create_task(client.run(graphs.saved()))
+        await hold.reached.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError, match="until the node at work looks up"):
+            await running
+        hold.release()
 
 
 async def test_pictures_sent_over_the_socket_are_outputs(fake: FakeComfyUI, client: ComfyUIClient) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
+from PIL import Image
 
 from clients.comfyui_client import ComfyUIClient, Pace
 from clients.comfyui_engine import ComfyUIEngine
-from tests.fake_comfyui import FakeComfyUI
+from clients.comfyui_engine.drawing import NO_FACE
+from tests.fake_comfyui import FakeComfyUI, recorded
 from tests.fakes import png
-from utils.images import decode, sha256
+from utils.images import decode, encode_png, sha256
 from workflows.errors import (
     EngineUnavailable,
     GraphRejected,
@@ -25,11 +28,11 @@ from workflows.errors import (
     RenderFailed,
     StudioError,
 )
-from workflows.types import Media, Recipe, RenderStep, ServerStatus, Ticket, new_id
+from workflows.types import Control, Media, Recipe, RenderStep, ServerStatus, Ticket, new_id
 
 MODEL = "v1-5-pruned-emaonly.safetensors"
 RECIPE = Recipe(prompt="a red circle", model=MODEL, width=64, height=64, steps=4, cfg=5.0, seed=7)
-QUICK = Pace(silence=0.2, first=0.2, blind=0.05, apart=0.1, refused=0.2, unreachable=0.4, reopen=0.05)
+QUICK = Pace(silence=0.2, first=0.2, blind=0.05, apart=0.1, refused=0.2, unreachable=0.4, comeback=0.3, reopen=0.05)
 """The client's patience, cut down so that a test need not wait for it."""
 PICTURE = Media(data=png(72, 40), media_type="image/png")
 OOM = ("torch.OutOfMemoryError", "CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -134,6 +137,15 @@ async def test_a_model_that_was_just_put_there_is_found_without_a_wait(
     assert (artifact.model, artifact.facts["family"]) == ("sd_xl_base_1.0.safetensors", "sdxl")
 
 
+async def test_a_tool_that_took_its_turn_is_not_the_model_that_the_server_has_loaded(tmp_path: Path) -> None:
+    upscale = Recipe(task="upscale", scale=2.0, method="model", source="job/input/source.png")
+    async with fake(nodes=recorded("nodes_b", "nodes_guides_b")) as comfy, engine_on(tmp_path, comfy.url) as engine:
+        comfy.models["upscale_models"] = {"RealESRGAN_x2plus.pth": 1}
+        await engine.render(RECIPE, {}, silent, ticket())
+        (artifact,) = await engine.render(upscale, {"source": PICTURE}, silent, ticket())
+        assert (artifact.model, (await engine.status()).loaded) == ("RealESRGAN_x2plus.pth", MODEL)
+
+
 async def test_what_is_known_is_not_asked_again(tmp_path: Path) -> None:
     async with fake() as comfy, engine_on(tmp_path, comfy.url) as engine:
         await engine.render(RECIPE, {}, silent, ticket())
@@ -218,6 +230,19 @@ async def test_at_the_foot_of_the_ladder_everything_tried_is_told(tmp_path: Path
         comfy.fail("KSampler", *OOM, times=9)
         with pytest.raises(OutOfMemory, match=r"Tried: as asked; .*in tiles; .*half the size.*Ask for a smaller"):
             await engine.render(RECIPE.but(width=512, height=512), {}, silent, ticket())
+
+
+async def test_a_failure_tells_what_was_guessed_before_it(tmp_path: Path) -> None:
+    recipe = RECIPE.but(controls=(Control(kind="canny", image="job/input/control_1.png"),))
+    async with fake(nodes=recorded("nodes_b", "nodes_guides_b")) as comfy, engine_on(tmp_path, comfy.url) as engine:
+        comfy.models["controlnet"] = {"mystery.safetensors": 1}
+        comfy.fail("KSampler", "RuntimeError", "shapes do not match")
+        with pytest.raises(RenderFailed) as caught:
+            await engine.render(recipe, {"control_1": PICTURE}, silent, ticket())
+    assert str(caught.value).endswith(
+        "shapes do not match. Mind: mystery.safetensors is the only control net here, so it was used for canny."
+    )
+    assert caught.value.node
 
 
 async def test_another_failure_is_not_tried_again(tmp_path: Path) -> None:
@@ -323,7 +348,7 @@ async def test_a_server_that_was_restarted_in_the_middle_draws_it_again(tmp_path
         await comfy.restart()
         (artifact,) = await rendering
     assert [body["prompt_id"] for body in comfy.prompts] == [mine.id, mine.id]
-    assert artifact.facts["notes"] == [f"{comfy.url} was lost in the middle; drawn anew on {comfy.url}."]
+    assert artifact.facts["notes"] == [f"{comfy.url} was lost in the middle and came back."]
 
 
 # ------------------------------------------------------------------ what it says of itself
@@ -425,3 +450,22 @@ async def test_servers_on_this_machine_are_asked_to_make_room(tmp_path: Path) ->
     async with fake() as comfy, engine_on(tmp_path, comfy.url, "http://127.0.0.1:1") as engine:
         await engine.make_room()
     assert comfy.freed == [{"unload_models": True, "free_memory": True}]
+
+
+# ------------------------------------------------------------------ faces
+
+
+@pytest.mark.parametrize(("found", "notes"), [(False, [NO_FACE]), (True, None)])
+async def test_a_picture_in_which_no_face_was_found_says_so(
+    found: bool, notes: list[str] | None, tmp_path: Path
+) -> None:
+    recipe = Recipe(task="face_restore", source="job/input/source.png", seed=7)
+    files = {"LoadMediaPipeFaceLandmarker": "model_name"}
+    info = deepcopy(recorded("nodes_b", "nodes_guides_b"))
+    for name, field in files.items():
+        info[name]["input"]["required"][field] = [["mediapipe_face_fp32.safetensors"]]
+    async with fake(nodes=info) as comfy, engine_on(tmp_path, comfy.url) as engine:
+        colour = Image.new("RGB", (72, 40), (0, 0, 8) if found else (0, 0, 7))  # what the fake draws with seed 7
+        source = Media(data=encode_png(colour), media_type="image/png")
+        (artifact,) = await engine.render(recipe, {"source": source}, silent, ticket())
+    assert artifact.facts.get("notes") == notes

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,18 +15,25 @@ import pytest
 from clients.comfyui_client import ComfyUIClient
 from clients.comfyui_engine import ComfyUIEngine
 from clients.comfyui_engine.drains import Drains
-from tests.clients.test_comfyui_engine import MODEL, RECIPE, engine_on, fake, silent, ticket
+from tests.clients.test_comfyui_engine import MODEL, QUICK, RECIPE, engine_on, fake, silent, ticket
 from tests.fake_comfyui import FakeComfyUI
+from workflows.drawing.inventory import LOADERS
 from workflows.errors import EngineUnavailable, NotFound
 from workflows.types import Recipe, RenderStep, Ticket, new_id
 
 SDXL = "sd_xl_base_1.0.safetensors"
+PATIENT = replace(QUICK, comeback=20.0)
 BOTH = {"checkpoints": {MODEL: 4_270_000_000, SDXL: 6_900_000_000}}
 
 
 async def where(engine: ComfyUIEngine, recipe: Recipe = RECIPE) -> str:
     (artifact,) = await engine.render(recipe, {}, silent, ticket())
     return artifact.facts["server"]
+
+
+def heard(words: str, event: asyncio.Event) -> Callable[[RenderStep], None]:
+    """A listener that sets the event once a step says these words."""
+    return lambda step: event.set() if words in step.message else None
 
 
 async def two(stack: AsyncExitStack) -> tuple[FakeComfyUI, FakeComfyUI]:
@@ -169,6 +178,75 @@ async def test_when_nobody_else_takes_it_the_error_says_so(tmp_path: Path) -> No
             await rendering
 
 
+async def test_where_nobody_else_takes_it_a_server_that_comes_back_draws_it(tmp_path: Path) -> None:
+    async with fake() as comfy, ComfyUIEngine([comfy.url], tmp_path, pace=PATIENT) as engine:
+        hold, mine, waiting = comfy.hold("KSampler"), ticket(), asyncio.Event()
+        rendering = asyncio.create_task(engine.render(RECIPE, {}, heard("waiting for it to come back", waiting), mine))
+        await hold.reached.wait()
+        hold.release()
+        await comfy.stop()
+        await asyncio.wait_for(waiting.wait(), 5)
+        comfy.answer("/models", 500)  # not quite there yet
+        await comfy.start()
+        (artifact,) = await rendering
+    assert [body["prompt_id"] for body in comfy.prompts] == [mine.id, mine.id]
+    assert artifact.facts["notes"] == [f"{comfy.url} was lost in the middle and came back."]
+
+
+async def test_a_server_that_was_only_out_of_reach_is_asked_for_the_prompt_it_still_has(tmp_path: Path) -> None:
+    async with fake() as comfy, ComfyUIEngine([comfy.url], tmp_path, pace=PATIENT) as engine:
+        hold, mine, waiting = comfy.hold("KSampler"), ticket(), asyncio.Event()
+        rendering = asyncio.create_task(engine.render(RECIPE, {}, heard("waiting for it to come back", waiting), mine))
+        await hold.reached.wait()
+        comfy.deaf = True
+        for path in (f"/history/{mine.id}", "/queue", "/models"):
+            comfy.answer(path, *[500] * 200)
+        await asyncio.wait_for(waiting.wait(), 5)
+        for path in (f"/history/{mine.id}", "/queue", "/models"):
+            comfy.well(path)
+        await comfy.until(lambda: comfy.requests.count(("GET", f"/history/{mine.id}")) > 2)
+        hold.release()
+        (artifact,) = await rendering
+    assert [body["prompt_id"] for body in comfy.prompts] == [mine.id]
+    assert artifact.facts["prompt_id"] == mine.id
+
+
+async def test_a_server_that_never_comes_back_is_given_up_within_the_bound(tmp_path: Path) -> None:
+    async with fake() as comfy, engine_on(tmp_path, comfy.url) as engine:
+        hold = comfy.hold("KSampler")
+        rendering = asyncio.create_task(where(engine))
+        await hold.reached.wait()
+        await comfy.stop()
+        with pytest.raises(EngineUnavailable, match=r"did not come back within 0\.3 s"):
+            await asyncio.wait_for(rendering, 5)
+
+
+async def test_a_render_can_be_stopped_while_its_server_is_waited_for(tmp_path: Path) -> None:
+    async with fake() as comfy, ComfyUIEngine([comfy.url], tmp_path, pace=PATIENT) as engine:
+        hold, waiting = comfy.hold("KSampler"), asyncio.Event()
+        listener = heard("waiting for it to come back", waiting)
+        rendering = asyncio.create_task(engine.render(RECIPE, {}, listener, ticket()))
+        await hold.reached.wait()
+        await comfy.stop()
+        await asyncio.wait_for(waiting.wait(), 5)
+        rendering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(rendering, 1)
+
+
+async def test_an_engine_that_is_closed_while_it_reads_the_lists_leaves_nothing_behind(tmp_path: Path) -> None:
+    folders = list(LOADERS)
+    async with FakeComfyUI(models={folder: ["a.safetensors"] for folder in folders}) as comfy:
+        holds = [comfy.hold_request(f"/models/{folder}") for folder in folders]
+        async with engine_on(tmp_path, comfy.url) as engine:
+            asking = asyncio.create_task(engine.models())
+            await holds[0].reached.wait()
+            asking.cancel()
+            await asyncio.wait({asking})
+        for hold in holds:
+            hold.release()
+
+
 async def test_a_render_that_was_taken_elsewhere_is_stopped_where_it_was(tmp_path: Path) -> None:
     """Its server was only out of reach: requests fail, and the prompt goes on."""
     async with AsyncExitStack() as stack:
@@ -205,6 +283,43 @@ async def test_a_server_that_swallows_calls_slows_one_of_them_and_by_seconds_onl
             later = time.perf_counter() - began - first
     assert first < 3.5
     assert later < 1.0
+
+
+async def test_a_server_that_hangs_or_died_since_it_was_asked_last_gets_nothing_while_another_answers(
+    tmp_path: Path,
+) -> None:
+    async with AsyncExitStack() as stack:
+        one, other = await two(stack)
+        engine = await stack.enter_async_context(engine_on(tmp_path, one.url, other.url))
+        assert await where(engine) == one.url
+        hold = one.hold_request("/queue")
+        assert await where(engine, RECIPE.but(seed=8)) == other.url
+        began = time.perf_counter()
+        assert await where(engine, RECIPE.but(seed=9)) == other.url  # and is waited for once
+        assert time.perf_counter() - began < 1.5
+        hold.release()
+        assert await where(engine, RECIPE.but(seed=11)) == one.url
+        await one.stop()
+        (artifact,) = await engine.render(RECIPE.but(seed=10), {}, silent, ticket())
+    assert (artifact.facts["server"], artifact.facts.get("notes")) == (other.url, None)
+    assert (len(one.prompts), len(other.prompts)) == (2, 3)
+
+
+async def test_a_render_that_was_stopped_while_its_server_hung_is_stopped_there_once_it_answers(tmp_path: Path) -> None:
+    pace = replace(QUICK, call_off=0.2)
+    async with fake() as comfy, ComfyUIEngine([comfy.url], tmp_path, pace=pace) as engine:
+        hold = comfy.hold("KSampler")
+        rendering = asyncio.create_task(where(engine))
+        await hold.reached.wait()
+        questions = comfy.hold_request("/queue")
+        rendering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(rendering, 2)
+        assert comfy.worker.running is not None
+        questions.release()
+        assert await engine.refusal(RECIPE) is None
+        await comfy.until(lambda: comfy.worker.running is None)
+    assert len(comfy.prompts) == 1
 
 
 async def test_a_render_that_was_asked_for_before_is_found_on_the_server_that_has_it(tmp_path: Path) -> None:

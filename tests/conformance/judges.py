@@ -42,7 +42,14 @@ def environment(home: Path) -> dict[str, str]:
         "npm_config_fund": "false",
         "npm_config_package_lock": "false",
     }
-    return {**os.environ, **npm, "PATH": bins, "HOME": str(home), "ATELIER_HOME": str(home / "atelier")}
+    return {
+        **os.environ,
+        **npm,
+        "PATH": bins,
+        "HOME": str(home),
+        "ATELIER_HOME": str(home / "atelier"),
+        "COMFYUI_URL": "off",
+    }
 
 
 async def install(home: Path) -> None:

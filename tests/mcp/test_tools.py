@@ -217,6 +217,15 @@ async def test_a_deleted_picture_is_gone(tmp_path: Path) -> None:
     assert not await anyio.Path(made["path"]).exists()
 
 
+async def test_cancel_says_when_the_server_is_still_at_it(tmp_path: Path) -> None:
+    engine = FakeEngine(gate=asyncio.Event(), lingers="The server finishes its step first.")
+    async with desk(tmp_path, engine=engine) as at:
+        job = await at.ask("generate_image", prompt="a red circle", wait_seconds=0)
+        await engine.started.wait()
+        stopped = await at.ask("cancel", job_id=job["job_id"])
+    assert (stopped["stopped"], stopped["message"][-35:]) == (True, "The server finishes its step first.")
+
+
 async def test_cancel_says_what_was_really_stopped(tmp_path: Path) -> None:
     engine = FakeEngine(gate=asyncio.Event())
     async with desk(tmp_path, engine=engine) as at:

@@ -70,16 +70,22 @@ def test_sides_become_the_extension() -> None:
         ),
         ({"loras": [{"nonsense": 1}]}, "lora 1 cannot be 'nonsense': its keys are name, strength, clip_strength."),
         ({"loras": [7]}, "lora 1 cannot be 7: it is an object of name, strength, clip_strength."),
-        ({"loras": ["a", "b:9"]}, "strength of lora 2 cannot be 9.0: Input should be less than or equal to 4."),
+        ({"loras": ["a", "b:9"]}, "strength of lora 2 cannot be 9.0: it is at most 4."),
         ({"control": [{"kind": "canny"}]}, "it needs an image: an image id, a path, a URL or a data URI."),
-        ({"control": [{"image": "x"}]}, "kind of control 1 cannot be None: Field required."),
+        ({"control": [{"image": "x"}]}, "kind of control 1 cannot be None: it is required."),
         (
             {"control": [{"kind": "cany", "image": "x"}]},
-            "kind of control 1 cannot be 'cany': Input should be 'canny'",
+            "kind of control 1 cannot be 'cany': it is 'canny'",
         ),
         ({"control": [{"kind": "canny", "image": "x", "begin": 0}]}, "control 1 cannot be 'begin': "),
         ({"reference": [{"image": "x", "mode": "stile"}]}, "mode of reference 1 cannot be 'stile': "),
         ({"left": 9000}, "left cannot be 9000: "),
+        ({"mask_image": "x", "mask_text": "the hat"}, "mask_text cannot be 'the hat': mask_image says where already"),
+        (
+            {"control": [{"kind": "canny", "image": "x", "start": 0.9, "end": 0.1}]},
+            "start of control 1 cannot be 0.9: it lies before end (0.1)",
+        ),
+        ({"loras": ["b:9"]}, "strength of lora 1 cannot be 9.0: it is at most 4."),
     ],
 )
 def test_a_wrong_part_is_refused_with_its_number_and_the_nearest_right_key(given: dict[str, Any], text: str) -> None:

@@ -349,3 +349,21 @@ async def test_the_progress_of_a_job_tells_node_and_step(tmp_path: Path) -> None
         "steps": 3,
     }
     assert "ahead" not in answer["progress"]
+
+
+def test_a_job_that_has_ended_stands_in_no_queue() -> None:
+    waiting = Job(recipe=WISH, state="running", progress=Progress(ahead=2, seconds_left=3.0))
+    assert {"ahead": 2, "seconds_left": 3.0}.items() <= answers.job_row(waiting).items()
+    assert not {"ahead", "seconds_left"} & answers.job_row(waiting.but(state="cancelled")).keys()
+
+
+async def test_made_again_with_another_model_that_models_own_settings_count(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with fake_app(tmp_path, engine=engine) as app:
+        _, item = await made(app, WISH.but(steps=9, cfg=1.5))
+        same = await app.studio.regenerate(item.id, model=item.model)
+        other = await app.studio.regenerate(item.id, model="another")
+        asked = await app.studio.regenerate(item.id, model="another", steps=7)
+    assert (same.recipe.steps, same.recipe.cfg) == (9, 1.5)
+    assert (other.recipe.steps, other.recipe.cfg, other.recipe.seed) == (PROFILE.steps, PROFILE.cfg, 7)
+    assert (asked.recipe.steps, asked.recipe.cfg) == (7, PROFILE.cfg)

@@ -187,3 +187,14 @@ def test_every_family_that_comfyui_draws_has_what_its_template_asks_for() -> Non
             wanted = {f"clip_{number}" for number, _ in enumerate(comfy.clips, 1)} | {"vae", "model"}
             assert wanted <= set(comfy.get), name
             assert comfy.vae, name
+
+
+@pytest.mark.parametrize("name", ["sam3.1_multiplex_fp16.safetensors", "SAM3.pt", "sdpose_wholebody_fp16.safetensors"])
+def test_a_checkpoint_that_finds_things_is_not_taken_for_one_that_draws(name: str) -> None:
+    found, guessed = family_of_file("checkpoints", name, size=2_000_000_000)
+    assert (found.profile.name, guessed) == ("unknown", False)
+
+
+@pytest.mark.parametrize("name", ["samaritan_3d_xl.safetensors", "islam3nia_xl.safetensors"])
+def test_a_name_that_only_looks_alike_still_draws(name: str) -> None:
+    assert family_of_file("checkpoints", name)[0].profile.name == "sdxl"

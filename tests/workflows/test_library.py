@@ -26,7 +26,16 @@ async def test_usable_workflows_come_first_and_the_others_say_what_they_lack() -
     assert answer["workflows"][1]["missing"] == ["node X", "file y"]
 
 
-@pytest.mark.parametrize("workflow", [GRAPH, json.dumps(GRAPH), f"  {json.dumps(GRAPH)}"])
+@pytest.mark.parametrize(
+    "workflow",
+    [
+        GRAPH,
+        json.dumps(GRAPH),
+        f"  {json.dumps(GRAPH)}",
+        {"prompt": GRAPH, "client_id": "x"},
+        json.dumps({"prompt": GRAPH}),
+    ],
+)
 async def test_a_graph_is_checked_as_an_object_or_as_text(workflow: object) -> None:
     assert await Library(FakeGraphs()).validate(workflow) == {
         "valid": True,

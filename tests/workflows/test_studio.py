@@ -81,6 +81,15 @@ async def test_a_listener_hears_rising_progress(tmp_path: Path) -> None:
     assert fractions[-1] == 1.0
 
 
+async def test_a_job_can_be_stopped_before_its_first_step(tmp_path: Path) -> None:
+    async with fake_app(tmp_path) as app:
+        job = await app.studio.submit(WISH)
+        assert (await app.studio.cancel(job.id)).state == "cancelled"
+        left = await app.studio.submit(WISH)
+    async with fake_app(tmp_path, resume=True) as app:
+        assert (await app.studio.wait(left.id, 30)).state == "succeeded"
+
+
 async def test_cancel_stops_the_engine_and_leaves_nothing_behind(tmp_path: Path) -> None:
     engine = FakeEngine(gate=asyncio.Event())
     async with fake_app(tmp_path, engine=engine) as app:

@@ -75,7 +75,7 @@ def fit(recipe: Recipe, inventory: Inventory, *, warm: str | None = None, thrift
         if refusals
         else EngineUnavailable(
             f"This ComfyUI has no model to draw with. Put one into its folder models/checkpoints, "
-            f"such as {_from('sdxl', 'model')}, and call again."
+            f"such as {source_of('sdxl')}, and call again."
         )
     )
 
@@ -121,7 +121,7 @@ def named_model(name: str, inventory: Inventory) -> Candidate:
                 "model", name, hint=f"{file} is in the server's folder {folder}: nothing draws with it alone."
             )
     every = tuple(file for folder in MODEL_FOLDERS for file in inventory.loaders[folder])
-    raise _not_found("model", name, every, "checkpoints or diffusion_models")
+    raise _not_found("model", name, every, "checkpoints or diffusion_models", _had_as(name))
 
 
 def model_family(name: str, inventory: Inventory) -> Family:
@@ -146,7 +146,6 @@ def _fit_with(chosen: Candidate, recipe: Recipe, inventory: Inventory, thrift: T
     sampler, scheduler, sampling_notes = sampling_for(recipe, family, inventory)
     loras, lora_notes = _loras(recipe, family, inventory)
     model, smaller = _smaller(chosen, plan, inventory) if thrift.small_weights else (chosen.file, {})
-    upscaler = _hires_upscaler(inventory) if recipe.hires else {}
     notes = (
         *_model_notes(chosen, plan, parts),
         *_unheard(recipe, family, plan),
@@ -159,7 +158,7 @@ def _fit_with(chosen: Candidate, recipe: Recipe, inventory: Inventory, thrift: T
         template=plan,
         family=family,
         model=model,
-        components=parts | smaller | upscaler,
+        components=parts | smaller,
         sampler=sampler,
         scheduler=scheduler,
         loras=loras,
@@ -168,7 +167,9 @@ def _fit_with(chosen: Candidate, recipe: Recipe, inventory: Inventory, thrift: T
         thrift=thrift,
         facts={"family": family.profile.name, "template": plan.name, "components": parts},
     )
-    return replace(setup, notes=tuple(dict.fromkeys((*notes, *_hires_notes(recipe, setup)))))
+    upscaler = _hires_upscaler(inventory) if has_second_pass(recipe, setup) else {}
+    notes = tuple(dict.fromkeys((*notes, *_hires_notes(recipe, setup))))
+    return replace(setup, components={**setup.components, **upscaler}, notes=notes)
 
 
 def _hires_notes(recipe: Recipe, setup: Setup) -> Iterable[str]:
@@ -195,7 +196,7 @@ def _template(chosen: Candidate) -> Template:
         where = "from separate files: the model alone belongs in the folder diffusion_models"
     raise EngineUnavailable(
         f"{chosen.file} lies in the folder {chosen.folder}, but {profile.title} is drawn {where}, "
-        f"such as {_from(profile.name, 'model')}."
+        f"such as {source_of(profile.name)}."
     )
 
 
@@ -224,7 +225,7 @@ def _first(patterns: Iterable[str], files: Sequence[str]) -> str | None:
 def _lacking(chosen: Candidate, missing: Mapping[str, tuple[str, tuple[str, ...]]], inventory: Inventory) -> str:
     """What to put where, for every missing file at once."""
     name = chosen.family.profile.name
-    gets = [f"into the folder {folder}: {_from(name, slot)}" for slot, (folder, _) in missing.items()]
+    gets = [f"into the folder {folder}: {source_of(name, slot)}" for slot, (folder, _) in missing.items()]
     folders = dict.fromkeys(folder for folder, _ in missing.values())
     there = "; ".join(f"{folder} has {_some(inventory.loaders[folder])}" for folder in folders)
     return (
@@ -233,10 +234,15 @@ def _lacking(chosen: Candidate, missing: Mapping[str, tuple[str, tuple[str, ...]
     )
 
 
-def _from(name: str, slot: str) -> str:
+def source_of(name: str, slot: str = "model") -> str:
     """'clip_l.safetensors (from comfyanonymous/flux_text_encoders on Hugging Face)'."""
     repository, _, file = families()[name].comfyui.get.get(slot, "").partition(": ")
     return f"{file.rpartition('/')[2]} (from {repository} on Hugging Face)" if repository else "a file of that kind"
+
+
+def folder_of(name: str) -> str:
+    """The folder of the model that a family's source names: of a family drawn in both ways it is the bare model."""
+    return "diffusion_models" if families()[name].comfyui.split else "checkpoints"
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:
@@ -308,10 +314,20 @@ def _family_name(inventory: Inventory, folder: str, file: str) -> str:
     return found.kin if found else "unknown"
 
 
-def _not_found(kind: str, name: str, offered: tuple[str, ...], folder: str) -> NotFound:
+def _not_found(kind: str, name: str, offered: tuple[str, ...], folder: str, source: str = "") -> NotFound:
     close = near(name, offered)
     meant = f"Did you mean {', '.join(close)}? " if close else ""
-    return NotFound(kind, name, hint=f"{meant}The server's folder {folder} has {_some(offered)}.")
+    more = f" {source}" if source and not close else ""
+    return NotFound(kind, name, hint=f"{meant}The server's folder {folder} has {_some(offered)}.{more}")
+
+
+def _had_as(name: str) -> str:
+    """Where to get the model of a well-known name; "" for a name that tells no family."""
+    found, guessed = family_of_file("diffusion_models", name)
+    known = found.profile.name
+    if guessed or "model" not in found.comfyui.get:
+        return ""
+    return f"{found.profile.title} is {source_of(known)}, in models/{folder_of(known)}."
 
 
 # ------------------------------------------------------------------ LoRAs, smaller weights, upscaler

@@ -125,8 +125,12 @@ def lacking(ways: Sequence[Way], inventory: Inventory) -> str:
     if there:
         return f"its nodes are installed, but not what they read: put {there[0].get}"
     own = [f"a newer ComfyUI (0.27 has the nodes) with {way.get}" for way in ways if not way.pack]
-    packs = list(dict.fromkeys(f"the node pack {way.pack}" for way in ways if way.pack))
+    packs = list(dict.fromkeys(_pack(way) for way in ways if way.pack))
     return f"it needs {', or '.join([*own, *packs[:2]])}"
+
+
+def _pack(way: Way) -> str:
+    return f"the node pack {way.pack}" + (f" with {way.get}" if way.get else "")
 
 
 # ------------------------------------------------------------------ drafting

@@ -23,8 +23,24 @@ SAMPLER_ALIASES = {
     "dpmpp_2m_sde_heun": "dpmpp_2m_sde_heun",
     "unipc": "uni_pc",
     "unipc_bh2": "uni_pc_bh2",
+    "ddimscheduler": "ddim",
+    "ddpmscheduler": "ddpm",
+    "deismultistepscheduler": "deis",
+    "dpmsolvermultistepscheduler": "dpmpp_2m",
+    "dpmsolversdescheduler": "dpmpp_sde",
+    "dpmsolversinglestepscheduler": "dpmpp_2s_ancestral",
+    "eulerancestraldiscretescheduler": "euler_ancestral",
+    "eulerdiscretescheduler": "euler",
+    "flowmatcheulerdiscretescheduler": "euler",
+    "flowmatchheundiscretescheduler": "heun",
+    "heundiscretescheduler": "heun",
+    "kdpm2ancestraldiscretescheduler": "dpm_2_ancestral",
+    "kdpm2discretescheduler": "dpm_2",
+    "lcmscheduler": "lcm",
+    "lmsdiscretescheduler": "lms",
+    "unipcmultistepscheduler": "uni_pc",
 }
-"""A1111's and the in-process engine's spellings where they are not ComfyUI's."""
+"""A1111's, diffusers' and the in-process engine's spellings where they are not ComfyUI's."""
 SCHEDULER_ALIASES = {"uniform": "normal", "sgm": "sgm_uniform", "ddim": "ddim_uniform", "kl": "kl_optimal"}
 AS_THE_FAMILY = {"", "auto", "automatic"}
 SAFE_SAMPLER, SAFE_SCHEDULER = "euler", "normal"

@@ -372,8 +372,9 @@ REFUSALS: list[tuple[str, Mapping[str, Any], Sequence[str], Mapping[str, Sequenc
         (),
         {},
         "Faces cannot be restored on this ComfyUI: it needs the node pack facerestore_cf "
-        "(mav-rik/facerestore_cf), or the "
-        "node pack ComfyUI-ReActor (Gourieff/ComfyUI-ReActor).",
+        "(mav-rik/facerestore_cf) with codeformer.pth (sczhou/CodeFormer on GitHub) in models/facerestore_models, or "
+        "the node pack ComfyUI-ReActor (Gourieff/ComfyUI-ReActor) with codeformer-v0.1.0.pth in "
+        "models/facerestore_models.",
     ),
     (
         "a",
@@ -389,8 +390,9 @@ REFUSALS: list[tuple[str, Mapping[str, Any], Sequence[str], Mapping[str, Sequenc
         ("FaceDetailer",),
         {},
         "Faces cannot be restored on this ComfyUI: it needs the node pack facerestore_cf "
-        "(mav-rik/facerestore_cf), or the "
-        "node pack ComfyUI-ReActor (Gourieff/ComfyUI-ReActor), or FaceDetailer, which is installed, with "
+        "(mav-rik/facerestore_cf) with codeformer.pth (sczhou/CodeFormer on GitHub) in models/facerestore_models, or "
+        "the node pack ComfyUI-ReActor (Gourieff/ComfyUI-ReActor) with codeformer-v0.1.0.pth in "
+        "models/facerestore_models, or FaceDetailer, which is installed, with "
         "UltralyticsDetectorProvider (ltdrdata/ComfyUI-Impact-Subpack), face_yolov8m.pt (Bingsu/adetailer on "
         "Hugging Face) "
         "in models/ultralytics/bbox, and a checkpoint, or ComfyUI's own MediaPipe nodes, which are there, with "

@@ -26,6 +26,9 @@ def offering(given: Inventory, class_type: str, name: str, *choices: str) -> Inv
     return replace(given, classes={**given.classes, class_type: replace(node, inputs={**node.inputs, name: changed})})
 
 
+SHARP = offering(HERE, "UpscaleModelLoader", "model_name", "4x-UltraSharp.pth")
+
+
 def without(given: Inventory, *classes: str) -> Inventory:
     return replace(given, classes={name: node for name, node in given.classes.items() if name not in classes})
 
@@ -52,6 +55,15 @@ def test_a_model_is_found_however_its_name_is_written(name: str, file: str) -> N
 def test_a_model_that_is_not_there_names_near_ones() -> None:
     with pytest.raises(NotFound, match=r"no model 'sd_xl_bass'\. Did you mean sd_xl_base_1\.0\.safetensors"):
         fit(asked(model="sd_xl_bass"), HERE)
+
+
+def test_a_well_known_model_that_is_not_there_is_told_with_its_source() -> None:
+    with pytest.raises(NotFound) as refusal:
+        fit(asked(model="flux1-schnell"), only("dream.safetensors"))
+    assert str(refusal.value).endswith(
+        " FLUX.1 schnell is flux1-schnell.safetensors (from black-forest-labs/FLUX.1-schnell on Hugging Face), in "
+        "models/diffusion_models."
+    )
 
 
 def test_a_file_of_another_kind_is_not_a_model() -> None:
@@ -144,6 +156,9 @@ def test_models_that_no_graph_draws_are_refused() -> None:
         ("UniPC", "uniform", ("uni_pc", "normal")),
         ("ddim", "ddim", ("ddim", "ddim_uniform")),
         ("unipc", "auto", ("uni_pc", "karras")),
+        ("EulerAncestralDiscreteScheduler", None, ("euler_ancestral", "karras")),
+        ("DPMSolverMultistepScheduler", "normal", ("dpmpp_2m", "normal")),
+        ("FlowMatchEulerDiscreteScheduler", "simple", ("euler", "simple")),
         ("dpmpp_2m_sde_gpu", "Automatic", ("dpmpp_2m_sde_gpu", "karras")),
     ],
 )
@@ -164,6 +179,11 @@ def test_samplers_go_by_the_names_that_people_write(
 def test_an_unknown_sampler_is_refused_with_the_nearest_first(given: dict[str, Any], words: str) -> None:
     with pytest.raises(BadRecipe, match=words):
         fit(asked(model="sd_xl_base_1.0", **given), HERE)
+
+
+def test_an_upscaler_between_two_passes_is_told_only_where_there_are_two() -> None:
+    large, small = (fit(asked(model="sd_xl_base_1.0", hires=True, width=edge), SHARP) for edge in (2048, 512))
+    assert (large.components, small.components) == ({"hires_upscaler": "4x-UltraSharp.pth"}, {})
 
 
 def test_a_familys_sampler_that_the_server_lacks_is_replaced_and_told() -> None:
