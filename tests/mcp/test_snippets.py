@@ -20,10 +20,11 @@ ROOT = Path(__file__).parents[2]
 )
 def test_the_snippet_is_json_with_the_real_command(client: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_HOME", "/pictures")
+    monkeypatch.setenv("COMFYUI_URL", "http://gpu:8188")
     entry = json.loads(snippet(client, ROOT / "mcp_server.py"))[key]["atelier"]
     assert Path(entry["command"]).is_file()
     assert all(Path(argument).is_file() for argument in entry["args"])
-    assert entry["env"] == {"ATELIER_HOME": "/pictures"}
+    assert entry["env"] == {"ATELIER_HOME": "/pictures", "COMFYUI_URL": "http://gpu:8188"}
 
 
 def test_the_claude_code_snippet_is_one_shell_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +37,7 @@ def test_the_claude_code_snippet_is_one_shell_line(monkeypatch: pytest.MonkeyPat
 
 def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_TOKEN", "hush-hush")
+    monkeypatch.setenv("COMFYUI_URL", "http://me:hush-hush@gpu:8188")
     assert "hush-hush" not in snippet("claude-desktop", ROOT / "mcp_server.py")
 
 
