@@ -224,6 +224,8 @@ class Studio:
         try:
             engine = await self._choose(mine.recipe.but(engine=mine.engine or "auto"))
             self._start(mine, engine, await engine.profile(mine.recipe))
+        except EngineUnavailable as error:  # such as a server that is not up yet: the next start tries again
+            return await self._settle(job.but(state="interrupted", note=str(error)))
         except StudioError as error:
             return await self._settle(mine.but(state="failed", fault=Fault(code=error.code, message=str(error))))
         return mine

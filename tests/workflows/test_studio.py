@@ -269,6 +269,17 @@ async def test_img2img_without_a_picture_and_unknown_checks_and_engines_are_refu
         assert await app.studio.history(5) == []
 
 
+async def test_an_interrupted_job_whose_engine_is_down_waits_for_the_next_start(tmp_path: Path) -> None:
+    async with fake_app(tmp_path, engine=FakeEngine(gate=asyncio.Event())) as app:
+        job = await app.studio.submit(WISH)
+    async with fake_app(tmp_path, engine=FakeEngine(refuses="its server is down"), resume=True) as app:
+        waiting = await app.studio.find(job.id)
+    async with fake_app(tmp_path, resume=True) as app:
+        done = await app.studio.wait(job.id, 30)
+    assert (waiting.state, waiting.fault, done.state) == ("interrupted", None, "succeeded")
+    assert "its server is down" in (waiting.note or "")
+
+
 async def test_when_every_engine_refuses_each_reason_is_told(tmp_path: Path) -> None:
     async with fake_app(tmp_path, engine=FakeEngine(refuses="no GPU")) as app:
         with pytest.raises(EngineUnavailable, match="fake: no GPU"):
