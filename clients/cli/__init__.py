@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 made but not accepted by the judges, 13
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -38,7 +39,7 @@ def run(arguments: Sequence[str], parts: Parts) -> int:
     if given[0] not in known:
         given = ["generate", *given]
     try:
-        build(parts)(given, prog_name="atelier")
+        build(replace(parts, as_json="--json" in given))(given, prog_name="atelier")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else DONE
     return DONE

@@ -45,10 +45,12 @@ class Parts:
     examine: Callable[[], Sequence[Finding]]
     serve: Callable[[Sequence[str]], None]
     version: str
+    as_json: bool = False
+    """Whether this command line asks for JSON: errors are then told in it too."""
 
 
 def perform(parts: Parts, work: Callable[[App], Awaitable[int]]) -> None:
-    """Open the app, do the work, leave with its exit code; errors become one line on stderr."""
+    """Open the app, do the work, leave with its exit code; errors become one line on stderr, and JSON where asked."""
 
     async def within() -> int:
         async with parts.open_app() as app:
@@ -59,13 +61,17 @@ def perform(parts: Parts, work: Callable[[App], Awaitable[int]]) -> None:
     except KeyboardInterrupt:
         err.print("Interrupted.")
         code = INTERRUPTED
-    except BadRecipe as error:
-        err.print(f"[red]Error:[/red] {safe(error)}")
-        code = USAGE
     except (StudioError, ValueError) as error:
-        err.print(f"[red]Error:[/red] {safe(error)}")
-        code = FAILED if isinstance(error, StudioError) else USAGE
+        _tell_error(error, parts.as_json)
+        code = FAILED if isinstance(error, StudioError) and not isinstance(error, BadRecipe) else USAGE
     raise typer.Exit(code)
+
+
+def _tell_error(error: StudioError | ValueError, as_json: bool) -> None:
+    err.print(f"[red]Error:[/red] {safe(error)}")
+    if as_json:
+        code = error.code if isinstance(error, StudioError) else "bad_settings"
+        print_json({"status": "failed", "error": {"code": code, "message": str(error)}})
 
 
 def safe(text: object) -> str:

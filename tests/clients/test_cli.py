@@ -84,6 +84,13 @@ def test_a_failed_render_is_code_one_with_the_engines_words(home: Path, capsys: 
     assert "needs 9 GB" in capsys.readouterr().err
 
 
+def test_an_error_is_json_where_json_was_asked_for(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(home)("a circle", "--model", "m", "--engine", "nobody", "--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["status"], answer["error"]["code"]) == ("failed", "not_found")
+    assert "nobody" in answer["error"]["message"]
+
+
 @pytest.mark.parametrize("arguments", [("x", "--width", "513"), ("x", "--nonsense"), ("x", "--quality", "best")])
 def test_wrong_arguments_are_code_two_and_named(
     arguments: tuple[str, ...], home: Path, capsys: pytest.CaptureFixture[str]
