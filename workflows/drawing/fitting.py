@@ -1,8 +1,9 @@
 """What one server has for one recipe: template, model, components, sampler, LoRAs. Pure; refusals are in words.
 
-A model is looked for by name (exact, other slashes, plain name). Without a name, the server's warm model is taken if
-it can do the recipe, else the first that can of: recognised before guessed ones, made for the task before general
-before made for another purpose, whole checkpoints before separate files, then the server's own order.
+A model is looked for by name (exact, other slashes, plain name). Without a name, the first that can do the recipe is
+taken of: recognised before guessed ones, made for the task before general before made for another purpose, whole
+checkpoints before separate files, then the server's own order. What a server happens to have in memory does not count:
+the same wish gets the same model.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Candidate:
     guessed: bool
 
 
-def fit(recipe: Recipe, inventory: Inventory, *, warm: str | None = None, thrift: Thrift = NO_THRIFT) -> Setup:
+def fit(recipe: Recipe, inventory: Inventory, *, thrift: Thrift = NO_THRIFT) -> Setup:
     """Everything that the server has for the recipe; its input pictures are to be added once they are uploaded.
 
     Raises EngineUnavailable for what is not installed, NotFound for a name that is not there, BadRecipe for a value
@@ -65,7 +66,7 @@ def fit(recipe: Recipe, inventory: Inventory, *, warm: str | None = None, thrift
     if recipe.model is not None:
         return _fit_with(named_model(recipe.model, inventory), recipe, inventory, thrift)
     refusals: list[StudioError] = []
-    for candidate in _in_order(recipe, inventory, warm):
+    for candidate in _in_order(recipe, inventory):
         try:
             return _fit_with(candidate, recipe, inventory, thrift)
         except StudioError as error:
@@ -288,15 +289,15 @@ def _unheard(recipe: Recipe, family: Family, plan: Template) -> Iterable[str]:
 # ------------------------------------------------------------------ which model
 
 
-def _in_order(recipe: Recipe, inventory: Inventory, warm: str | None) -> list[Candidate]:
+def _in_order(recipe: Recipe, inventory: Inventory) -> list[Candidate]:
     every = candidates(inventory)
     paints = recipe.task in {"inpaint", "outpaint"}
 
-    def rank(one: Candidate) -> tuple[bool, bool, bool, int, bool]:
+    def rank(one: Candidate) -> tuple[bool, bool, int, bool]:
         inpaints = made_to_inpaint(one.file)
         fitness = 0 if paints and inpaints else 1 if not (one.family.comfyui.special or inpaints) else 2
         unknown = not one.family.comfyui.template(one.folder)
-        return one.file != warm, unknown, one.guessed, fitness, one.folder != "checkpoints"
+        return unknown, one.guessed, fitness, one.folder != "checkpoints"
 
     return sorted(every, key=rank)
 

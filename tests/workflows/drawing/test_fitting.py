@@ -203,12 +203,8 @@ def test_without_a_name_recognised_general_checkpoints_come_first() -> None:
     )
 
 
-def test_the_warm_model_is_taken_when_it_can_do_the_recipe() -> None:
+def test_without_a_name_a_whole_checkpoint_comes_before_separate_files() -> None:
     assert fit(asked(), HERE).model == "v1-5-pruned-emaonly.safetensors"
-    assert fit(asked(), HERE, warm="z_image_bf16.safetensors").model == "z_image_bf16.safetensors"
-    assert fit(asked(), HERE, warm="wan2.1_t2v_1.3B_fp16.safetensors").model == "v1-5-pruned-emaonly.safetensors"
-    bare = offering(HERE, "VAELoader", "vae_name")
-    assert fit(asked(), bare, warm="z_image_bf16.safetensors").model == "v1-5-pruned-emaonly.safetensors"
 
 
 def test_loras_are_spelled_as_the_server_has_them_and_told_when_they_do_not_belong() -> None:
