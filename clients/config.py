@@ -59,6 +59,18 @@ class Settings(BaseSettings):
     """open_clip model that judges what real models draw (the demo model has its own)."""
     atelier_clip_weights: str = "laion2b_s34b_b79k"
     """Its pretrained weights: an open_clip tag."""
+    atelier_pose_model: str = "Ultralytics/YOLOv8/yolov8n-pose.pt"
+    """YOLO pose weights that find people: repository/file of the HuggingFace Hub, or a file on this machine."""
+    atelier_aesthetic_weights: Path | None = None
+    """Aesthetic predictor on the embeddings of ATELIER_CLIP_MODEL (.safetensors or .pth); unset: not judged."""
+    atelier_vision_model: str | None = None
+    """Vision language model that answers questions about pictures (check vision): one of OLLAMA_HOST or
+    OPENAI_BASE_URL, or gemini-... with GEMINI_API_KEY; unset: nobody is asked."""
+    atelier_adult: bool = False
+    """Whether adult content may be asked for. No argument of any tool can switch this."""
+    atelier_content_model: str | None = None
+    """HuggingFace image classifier that every picture has to pass before it is listed; unset: the usual one, if its
+    weights are on this machine; off: none."""
     atelier_idle_unload: float = Field(default=600.0, ge=0.0)
     """Seconds after the last render until the in-process models leave memory; 0: never."""
     comfyui_url: str | None = Field(default=None, validation_alias=AliasChoices("comfyui_url", "comfyui_host"))
@@ -67,6 +79,14 @@ class Settings(BaseSettings):
     """Several ComfyUI servers (comma-separated) that share the work."""
     comfyui_token: SecretStr | None = None
     """Bearer token for ComfyUI servers that want one."""
+    ollama_host: str = "http://127.0.0.1:11434"
+    """Where Ollama listens."""
+    openai_base_url: str | None = None
+    """Any endpoint that speaks OpenAI's API, instead of Ollama."""
+    openai_api_key: SecretStr | None = None
+    gemini_api_key: SecretStr | None = None
+    mlflow_tracking_uri: str | None = None
+    """MLflow server or folder in which every job is logged; unset: none."""
     atelier_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """What goes to stderr."""
 

@@ -13,10 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from clients.config import Settings
+from utils.content_validator import classifier_expected
 from workflows.types import ServerStatus
 
 MIN_FREE_GB = 1.0
-JUDGE_PACKAGES = ("torch", "torchvision", "open_clip_torch")
+JUDGE_PACKAGES = ("torch", "torchvision", "open_clip_torch", "ultralytics", "scikit-image")
 ENGINE_PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "compel")
 
 
@@ -45,6 +46,9 @@ def examine(settings: Settings, demo: Path, servers: Sequence[ServerStatus] = ()
         *(_comfyui(settings, server) for server in servers),
         _files("Demo model", demo / "t2i" / "model_index.json"),
         _files("Demo CLIP", demo / "clip" / "open_clip_model.safetensors"),
+        _files("Demo pose model", demo / "pose" / "demo-pose.pt"),
+        _vision(settings),
+        _content(settings),
     ]
 
 
@@ -98,6 +102,34 @@ def _model(settings: Settings) -> Finding:
         return Finding(name="Model", ok=True, detail=settings.atelier_local_model)
     step = "Set ATELIER_LOCAL_MODEL to a HuggingFace id, a diffusers folder or a .safetensors file."
     return Finding(name="Model", ok=True, detail="the demo model (coloured shapes and figures)", next_step=step)
+
+
+def _vision(settings: Settings) -> Finding:
+    """Who answers questions about pictures; nobody is asked now, a cold model takes a minute."""
+    model = settings.atelier_vision_model
+    if model is None:
+        step = "Set ATELIER_VISION_MODEL to a vision model of Ollama, or to gemini-..., for the check 'vision'."
+        return Finding(name="Vision model", ok=True, detail="none", next_step=step)
+    if not model.startswith("gemini-"):
+        return Finding(name="Vision model", ok=True, detail=f"{model} at {_where(settings)}")
+    missing = settings.gemini_api_key is None or _version("google-genai") is None
+    step = "Set GEMINI_API_KEY, and pip install 'atelier-mcp[gemini]'." if missing else ""
+    return Finding(name="Vision model", ok=not missing, detail=model, next_step=step)
+
+
+def _where(settings: Settings) -> str:
+    """The address without the password that may be in it."""
+    return (settings.openai_base_url or settings.ollama_host).rpartition("@")[2]
+
+
+def _content(settings: Settings) -> Finding:
+    """What guards against pictures that may not be shown."""
+    adult = "adult content allowed" if settings.atelier_adult else "adult content off"
+    named = settings.atelier_content_model
+    watched = classifier_expected(named)
+    detail = f"{adult}; texts by rules, pictures by {named or 'the usual classifier' if watched else 'nobody'}"
+    step = "" if watched else "Set ATELIER_CONTENT_MODEL to a HuggingFace image classifier to have pictures checked."
+    return Finding(name="Content", ok=True, detail=detail, next_step=step)
 
 
 def _comfyui(settings: Settings, server: ServerStatus) -> Finding:

@@ -61,16 +61,16 @@ class InputPictures:
         self._transport = transport or _direct
 
     async def open(self, reference: str) -> Media:
-        """The picture, upright, without metadata, as PNG.
+        """The file as it is, known to be a whole picture: what it says of itself is for the content rules to read.
 
         Raises BadRecipe (input_image) for what may not be read or is no picture, ServiceError when a URL fails.
         """
         content = await self._read(reference.strip())
         try:
-            png = await asyncio.to_thread(lambda: images.encode_png(images.decode(content)))
+            await asyncio.to_thread(images.decode, content)
         except images.BadPicture as error:
             raise _refusal(reference, f"{error}; {FORMS}") from error
-        return Media(data=png, media_type="image/png")
+        return Media(data=content, media_type=images.sniff(content) or "")
 
     async def _read(self, reference: str) -> bytes:
         scheme = _SCHEME.match(reference)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,17 +16,20 @@ from utils.images import decode
 from workflows.app import App, use_app
 from workflows.gallery import Gallery
 from workflows.library import Library
-from workflows.ports import Engine, Graphs, Report
+from workflows.ports import Engine, Graphs, Recorder, Report
 from workflows.studio import Studio
 from workflows.types import (
     WORDLESS,
+    Advice,
     Artifact,
     DraftedGraph,
     EngineStatus,
     FamilyProfile,
+    Job,
     Media,
     ModelInfo,
     Problem,
+    Progress,
     Recipe,
     RenderStep,
     ServerStatus,
@@ -78,7 +81,9 @@ def mask_png(width: int, height: int, box: tuple[int, int, int, int]) -> bytes:
 class FakeEngine:
     """Draws one colour made from the seed; `errors` are raised in turn.
 
-    `gate` holds every render, from the `held_from`th on, until it is set. `facts` go with every picture.
+    `gate` holds every render, from the `held_from`th on, until it is set. `facts` go with every picture. `batch`: how
+    many it draws at once where a recipe's count asks for more; their seeds follow each other. `places`: like ComfyUI
+    it draws them from one seed instead, and tells each one's place.
     """
 
     name: str = "fake"
@@ -89,6 +94,10 @@ class FakeEngine:
     errors: list[Exception] = field(default_factory=list[Exception])
     facts: dict[str, object] = field(default_factory=dict[str, object])
     servers: tuple[ServerStatus, ...] = ()
+    batch: int = 1
+    places: bool = False
+    preview: Media | None = None
+    """The glimpse that goes with every step."""
     recipes: list[Recipe] = field(default_factory=list[Recipe])
     inputs: list[Mapping[str, Media]] = field(default_factory=list[Mapping[str, Media]])
     tickets: list[Ticket] = field(default_factory=list[Ticket])
@@ -117,17 +126,20 @@ class FakeEngine:
         assert (recipe.width and recipe.height) or recipe.task in WORDLESS
         try:
             for step in range(1, recipe.steps + 1):
-                report(RenderStep(step=step, steps=recipe.steps, node="FakeSampler"))
+                report(RenderStep(step=step, steps=recipe.steps, node="FakeSampler", preview=self.preview))
                 held = self.gate is not None and len(self.recipes) >= self.held_from
                 await (self.gate.wait() if self.gate and held else asyncio.sleep(0))
         except asyncio.CancelledError:
             self.stopped += 1
             raise asyncio.CancelledError(self.lingers) from None
-        return [await asyncio.to_thread(self._drawn, recipe, inputs)]
+        count = min(recipe.count, self.batch)
+        return [await asyncio.to_thread(self._drawn, recipe, inputs, number) for number in range(count)]
 
-    def _drawn(self, recipe: Recipe, inputs: Mapping[str, Media]) -> Artifact:
-        seed = recipe.seed or 0
-        colour = (seed % 256, seed // 256 % 256, seed // 65536 % 256)
+    def _drawn(self, recipe: Recipe, inputs: Mapping[str, Media], number: int) -> Artifact:
+        place = (recipe.batch_index or 0) + number if self.places else 0
+        seed = ((recipe.seed or 0) + (0 if self.places else number)) % 2**32
+        colour = (seed % 256, seed // 256 % 256, (seed // 65536 + place) % 256)
+        told: dict[str, object] = {"batch_index": place} if place or (self.places and recipe.count > 1) else {}
         clear = recipe.transparent or recipe.task == "remove_background"
         width, height = recipe.width, recipe.height
         if not width or not height:
@@ -140,7 +152,7 @@ class FakeEngine:
             height=height,
             model="fake-model",
             model_hash="0123456789",
-            facts=dict(self.facts),
+            facts=self.facts | told,
         )
 
     async def models(self, kind: str = "all") -> Sequence[ModelInfo]:
@@ -184,22 +196,68 @@ class FakeGraphs:
 
 @dataclass(kw_only=True)
 class FakeJudge:
-    """Gives the scripted scores in turn, then the last for ever; `missing` says why it cannot judge."""
+    """Gives the scripted scores in turn, then the last for ever; `missing` says why it cannot judge.
+
+    `advice` goes with every picture that fails; `hard` and `barred`: numbers, from 1, of pictures that are out.
+    `gate` holds every judgement until it is set.
+    """
 
     name: str = "clip"
     scores: list[float] = field(default_factory=lambda: [0.3])
     missing: str | None = None
+    advice: tuple[Advice, ...] = ()
+    hard: tuple[int, ...] = ()
+    barred: tuple[int, ...] = ()
+    gate: asyncio.Event | None = None
     prompts: list[str] = field(default_factory=list[str])
+    """One for each picture that was judged."""
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: int = 0
 
-    async def judge(self, picture: Media, recipe: Recipe, profile: FamilyProfile) -> Verdict:
+    async def judge(self, pictures: Sequence[Media], recipe: Recipe, profile: FamilyProfile) -> Sequence[Verdict]:
+        self.started.set()
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+        return [self._verdict(recipe) for _ in pictures]
+
+    def _verdict(self, recipe: Recipe) -> Verdict:
         self.prompts.append(recipe.prompt)
+        number = len(self.prompts)
         if self.missing:
             return Verdict(judge=self.name, passed=None, reason=self.missing)
         score = self.scores.pop(0) if len(self.scores) > 1 else self.scores[0]
         threshold = recipe.acceptance.positive_threshold
-        passed = score >= threshold
-        reason = "Image passed validation" if passed else f"Low positive CLIP score: {score:.3f} < {threshold}"
-        return Verdict(judge=self.name, passed=passed, score=score, reason=reason, measures={"positive_score": score})
+        passed = score >= threshold and number not in (*self.hard, *self.barred)
+        return Verdict(
+            judge=self.name,
+            passed=passed,
+            score=score,
+            merit=min(max(0.5 + (score - threshold), 0.0), 1.0),
+            reason="Image passed validation" if passed else f"Low positive CLIP score: {score:.3f} < {threshold}",
+            measures={"positive_score": score},
+            advice=() if passed else self.advice,
+            hard=number in (*self.hard, *self.barred),
+            barred=number in self.barred,
+        )
+
+
+async def until(app: App, state: Callable[[Job], bool], seconds: float = 5.0) -> None:
+    """Wait until the job in hand is in that state. Raises TimeoutError."""
+    (job,) = app.studio.active()
+    reached = asyncio.Event()
+
+    def look(_: Progress) -> None:
+        if any(state(one) for one in app.studio.active()):
+            reached.set()
+
+    watching = asyncio.create_task(app.studio.wait(job.id, seconds, look))
+    async with asyncio.timeout(seconds):
+        await reached.wait()
+    watching.cancel()
 
 
 @asynccontextmanager
@@ -208,6 +266,9 @@ async def fake_app(
     *,
     engine: Engine | None = None,
     judge: FakeJudge | None = None,
+    further: Sequence[FakeJudge] = (),
+    gate: FakeJudge | None = None,
+    recorder: Recorder | None = None,
     graphs: Graphs | None = None,
     resume: bool = False,
     allowed_roots: tuple[Path, ...] = (),
@@ -220,7 +281,9 @@ async def fake_app(
         studio = await stack.enter_async_context(
             Studio(
                 engines=[engine or FakeEngine()],
-                judges={"clip": judge or FakeJudge()},
+                judges={one.name: one for one in (judge or FakeJudge(), *further)},
+                gate=gate,
+                recorder=recorder,
                 store=store,
                 jobs=ledger.jobs,
                 items=ledger.items,

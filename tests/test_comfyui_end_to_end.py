@@ -19,7 +19,8 @@ from clients.comfyui_engine.drains import Drains
 from clients.config import Settings, load_settings
 from clients.tools.door import Door
 from clients.tools.server import build_server
-from clients.wiring import clip_judge, comfyui_servers, open_app
+from clients.wiring import DEMO, comfyui_servers, open_app
+from clients.wiring.judges import open_judges
 from tests.clients.test_comfyui_engine import MODEL, OOM, QUICK, fake
 from tests.fake_comfyui import FakeComfyUI
 from tests.fakes import PROFILE, FakeJudge, fake_app, png
@@ -211,15 +212,19 @@ async def test_the_loop_answers_while_renders_run(tmp_path: Path) -> None:
     assert queue["servers"][0] | {"url": comfy.url, "running": 1, "ours": 1} == queue["servers"][0]
 
 
+@pytest.mark.parametrize("check", ["clip", "pose"])
 @pytest.mark.parametrize(("family", "full", "freed"), [("sd15", True, 1), ("sd15", False, 0), ("demo", True, 0)])
 async def test_a_full_gpu_is_cleared_before_a_judge_of_weight_loads(
-    tmp_path: Path, family: str, full: bool, freed: int
+    tmp_path: Path, check: str, family: str, full: bool, freed: int
 ) -> None:
-    settings = await asyncio.to_thread(load_settings, atelier_home=tmp_path, atelier_clip_model=str(tmp_path / "none"))
+    none = str(tmp_path / "none")
+    settings = await asyncio.to_thread(
+        load_settings, atelier_home=tmp_path, atelier_clip_model=none, atelier_pose_model=none
+    )
     profile = PROFILE.but(name=family)
     async with fake() as comfy, ComfyUIEngine([comfy.url], tmp_path) as engine:
-        judge = clip_judge(settings, engine, lambda: full)
-        await judge.judge(Media(data=png(), media_type="image/png"), RECIPE, profile)
+        async with open_judges(settings, DEMO, engine.make_room, lambda: full) as bench:
+            await bench.judges[check].judge([Media(data=png(), media_type="image/png")], RECIPE, profile)
         assert len(comfy.freed) == freed
 
 

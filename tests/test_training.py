@@ -35,3 +35,15 @@ def test_the_models_are_trained_assembled_and_measured_from_nothing(tmp_path: Pa
     assert (tmp_path / "demo" / "clip" / "open_clip_config.json").is_file()
     told = run("evaluate.py", "clip", "--clip", f"{demo}/clip", "--count", "20")
     assert "20" in told
+
+
+@pytest.mark.models
+@pytest.mark.timeout(600)
+def test_the_pose_model_is_trained_and_measured_from_nothing(tmp_path: Path) -> None:
+    few = ("--pictures", "24", "--batch", "8", "--count", "4")
+    t2i = str(SCRIPTS.parents[1] / "clients" / "demo" / "t2i")
+    told = run("train_pose.py", *BRIEFLY, *few, "--t2i", t2i, "--out", str(tmp_path))
+    weights = tmp_path / "demo-pose.pt"
+    assert "no people  4 pictures: counted right" in told
+    assert 2_000_000 < weights.stat().st_size < 2_450_000
+    assert str(tmp_path).encode() not in weights.read_bytes()

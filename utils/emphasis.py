@@ -7,7 +7,9 @@ A bracket without its partner is plain text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 STEP = 1.1
 """What one pair of brackets does to a weight."""
@@ -24,23 +26,37 @@ class Part:
 
 
 def emphasis(prompt: str) -> tuple[Part, ...]:
-    """The prompt in pieces of equal weight, brackets taken out; the pieces joined are the plain prompt."""
-    frames: list[tuple[str, list[Part]]] = [("", [])]
-    for found in _PARTS.finditer(prompt):
-        token, number = found.group(), found.group(1)
+    """The prompt in pieces of equal weight, brackets taken out; the pieces joined are the plain prompt.
+
+    Takes time in proportion to the prompt, however its brackets nest.
+    """
+    found = list(_PARTS.finditer(prompt))
+    factors = _factors(found)
+    weights, parts = [1.0], list[Part]()
+    for place, one in enumerate(found):
+        token = one.group()
+        if place not in factors:
+            parts.append(Part(token[1:] if len(token) == 2 and token[0] == "\\" else token, weights[-1]))
+        elif token in {"(", "["}:
+            weights.append(weights[-1] * factors[place])
+        else:
+            weights.pop()
+    return _merged(parts)
+
+
+def _factors(found: Sequence[re.Match[str]]) -> dict[int, float]:
+    """What each bracket that has a partner multiplies weights by, by its place."""
+    factors: dict[int, float] = {}
+    open_ones: list[int] = []
+    for place, one in enumerate(found):
+        token, number = one.group(), one.group(1)
         opener = "(" if number else _CLOSES.get(token)
         if token in {"(", "["}:
-            frames.append((token, []))
-        elif opener and frames[-1][0] == opener:
+            open_ones.append(place)
+        elif opener and open_ones and found[open_ones[-1]].group() == opener:
             factor = float(number) if number else STEP if opener == "(" else 1 / STEP
-            _, inner = frames.pop()
-            frames[-1][1].extend(Part(part.text, part.weight * factor) for part in inner)
-        else:
-            frames[-1][1].append(Part(token[1:] if len(token) == 2 and token[0] == "\\" else token))
-    while len(frames) > 1:
-        bracket, inner = frames.pop()
-        frames[-1][1].extend([Part(bracket), *inner])
-    return _merged(frames[0][1])
+            factors[open_ones.pop()] = factors[place] = factor
+    return factors
 
 
 def without_emphasis(prompt: str) -> str:
@@ -48,11 +64,6 @@ def without_emphasis(prompt: str) -> str:
     return "".join(part.text for part in emphasis(prompt))
 
 
-def _merged(parts: list[Part]) -> tuple[Part, ...]:
-    merged: list[Part] = []
-    for part in parts:
-        if merged and merged[-1].weight == part.weight:
-            merged[-1] = Part(merged[-1].text + part.text, part.weight)
-        else:
-            merged.append(part)
-    return tuple(merged)
+def _merged(parts: Sequence[Part]) -> tuple[Part, ...]:
+    runs = groupby(parts, key=lambda part: part.weight)
+    return tuple(Part("".join(part.text for part in run), weight) for weight, run in runs)

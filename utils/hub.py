@@ -1,4 +1,4 @@
-"""The Hugging Face Hub as the model libraries reach it: a quick look whether it answers, before they wait for it."""
+"""The Hugging Face Hub as the model libraries reach it: whether it answers, before they wait for it, and its cache."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -45,3 +46,14 @@ def local_files_without_hub() -> Generator[None]:
         raise OSError("the Hub does not answer, and they are not in its local cache") from error
     finally:
         constants.HF_HUB_OFFLINE = False
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps what it fetched, found without importing it."""
+    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+
+
+def in_hub_cache(repository: str) -> bool:
+    """Whether anything of the repository was fetched once."""
+    return (hub_cache() / f"models--{repository.replace('/', '--')}").is_dir()

@@ -1,14 +1,16 @@
 """Does a picture show what a text says? Raw CLIP cosine similarities, never rescaled, with a plain pass or fail.
 
-Synchronous: a caller with an event loop puts these calls on a thread. The libraries load with the first score.
+Many pictures are scored in one forward, a text or picture seen lately costs nothing, and every set of weights has its
+own passing score (`ClipScorer.threshold`). Synchronous: a caller with an event loop puts these calls on a thread. The
+libraries load with the first score.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -16,10 +18,9 @@ from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from utils.emphasis import without_emphasis
-from utils.hub import local_files_without_hub
-from utils.images import decode
-from utils.torch_threads import threads_for
+from utils.clip_encoder import ClipEncoder, JudgesMissing, WeightsUnavailable, split_text
+from utils.images import decode, sha256
+from utils.prompt_atoms import spoken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,24 +30,40 @@ if TYPE_CHECKING:
     Picture: TypeAlias = str | Path | bytes | Image
     Scores: TypeAlias = NDArray[np.float32]
 
+__all__ = [
+    "ClipScorer",
+    "JudgesMissing",
+    "ValidationResult",
+    "WeightsUnavailable",
+    "judged",
+    "own_threshold",
+    "shared_scorer",
+    "split_text",
+    "validate_image",
+]
+
 DEFAULT_MODEL = "ViT-B-32"
 DEFAULT_WEIGHTS = "laion2b_s34b_b79k"
+DEFAULT_THRESHOLD = 0.25
+"""Of the default weights: LAION's own filters kept pairs from 0.28 to 0.30, pictures by models score a little lower."""
+THRESHOLDS = {
+    r"siglip": 0.06,
+    r"vit-l.*openai": 0.20,
+    r"openai": 0.24,
+    r"dfn|datacomp|commonpool": 0.23,
+    r"(vit-h|vit-g|bigg).*laion": 0.26,
+}
+"""Passing cosines by open_clip's names, the first that fits. Each is 0.02 below the lowest score of matching pairs
+that is reported for such weights (SigLIP 0.08 to 0.18, OpenAI's L/14 0.22 to 0.30 and B/32 0.26 to 0.35, DFN and
+DataComp 0.25 to 0.40, LAION-2B's H/14 and bigG 0.28 to 0.40), as 0.25 is for LAION-2B's B/32 (0.27 to 0.38).
+None but that of the demo's own weights is measured here."""
 PASSED = "Image passed validation"
 ASK_AGAIN_SECONDS = 60.0
 """Weights that could not be had are not asked for again sooner: a download that fails takes seconds."""
 REMEMBERED_TEXTS = 256
 """Text embeddings kept: a retry asks for the same text again."""
-
-
-class JudgesMissing(ImportError):
-    """The packages that judge are not installed."""
-
-    def __init__(self) -> None:
-        super().__init__("Judging pictures needs the extra 'judges': pip install 'atelier-mcp[judges]'.")
-
-
-class WeightsUnavailable(RuntimeError):
-    """The CLIP weights cannot be had: unknown name, no network and not in the cache, or a damaged folder."""
+REMEMBERED_PICTURES = 64
+"""Picture embeddings kept: several judges may ask for the same one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,165 +143,115 @@ class ClipScorer:
         self.model = str(model)
         self.pretrained = pretrained
         self._device = device
-        self._encoder: _Encoder | None = None
+        self._encoder: ClipEncoder | None = None
         self._unavailable: WeightsUnavailable | None = None
         self._asked = 0.0
-        self._remembered: OrderedDict[str, Any] = OrderedDict()
+        self._texts = _Remembered(REMEMBERED_TEXTS)
+        self._pictures = _Remembered(REMEMBERED_PICTURES)
         self._lock = RLock()
 
     @property
     def loaded(self) -> bool:
         return self._encoder is not None
 
+    @property
+    def threshold(self) -> float:
+        """The cosine from which a picture shows a text, for these weights; needs no loading."""
+        return own_threshold(self.model, self.pretrained)
+
+    @property
+    def scale(self) -> float:
+        """What makes a cosine of this model a logit; loads it. Raises as `scores`."""
+        with self._lock:
+            return self._ready().scale
+
     def scores(self, images: Sequence[Picture], texts: Sequence[str]) -> Scores:
         """Cosine similarities, one row for each picture and one column for each text.
 
-        Emphasis brackets are read over. A text longer than the encoder's context is split at sentences, commas or
-        words; its embedding is the mean of its parts' unit embeddings, weighted by their tokens, made unit again.
+        Emphasis brackets and LoRA tags are read over. Texts may be longer than the encoder's context (ClipEncoder).
         Raises JudgesMissing, WeightsUnavailable, and ValueError for what is no picture.
         """
-        pictures = [_opened(image) for image in images]
+        import numpy as np
+
+        with self._lock:
+            if not images or not texts:
+                return np.zeros((len(images), len(texts)), np.float32)
+            return self.embed_images(images) @ self.embed_texts(texts).T
+
+    def embed_images(self, images: Sequence[Picture]) -> Scores:
+        """Unit vectors, one row for each picture. Those of encoded pictures (bytes) are kept a while.
+
+        Raises as `scores`.
+        """
+        keys = [sha256(image) if isinstance(image, bytes) else None for image in images]
         with self._lock:
             encoder = self._ready()
-            columns = self._embed_texts(encoder, [without_emphasis(text) for text in texts])
-            return encoder.similarities(pictures, columns)
+            return self._pictures.rows(images, keys, lambda new: encoder.embed_images(map(_opened, new)))
+
+    def embed_texts(self, texts: Sequence[str]) -> Scores:
+        """Unit vectors, one row for each text, as `scores` reads it. Raises JudgesMissing, WeightsUnavailable."""
+        said = [spoken(text) for text in texts]
+        with self._lock:
+            return self._texts.rows(said, said, self._ready().embed_texts)
 
     def unload(self) -> None:
         """Free the memory; the next score loads again."""
         with self._lock:
             encoder, self._encoder = self._encoder, None
-            self._remembered.clear()
-            if encoder is not None and encoder.device == "cuda":
+            self._texts.clear()
+            self._pictures.clear()
+            if encoder is not None:
                 encoder.free()
 
-    def _ready(self) -> _Encoder:
+    def _ready(self) -> ClipEncoder:
         if self._unavailable is not None and monotonic() - self._asked < ASK_AGAIN_SECONDS:
             raise self._unavailable
         if self._encoder is None:
             try:
-                self._encoder = _Encoder(self.model, self.pretrained, self._device)
+                self._encoder = ClipEncoder(self.model, self.pretrained, self._device)
             except WeightsUnavailable as error:
                 self._unavailable, self._asked = error, monotonic()
                 raise
         return self._encoder
 
-    def _embed_texts(self, encoder: _Encoder, texts: Sequence[str]) -> list[Any]:
-        for text in texts:
-            if text not in self._remembered:
-                self._remembered[text] = encoder.embed_text(text)
-            self._remembered.move_to_end(text)
-        found = [self._remembered[text] for text in texts]
-        while len(self._remembered) > REMEMBERED_TEXTS:
-            self._remembered.popitem(last=False)
-        return found
+
+class _Remembered:
+    """The vectors of what was last embedded, at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._rows: OrderedDict[str, Any] = OrderedDict()
+
+    def rows(
+        self, things: Sequence[Any], keys: Sequence[str | None], embed: Callable[[Sequence[Any]], Scores]
+    ) -> Scores:
+        """A row for each thing: the kept one, or one made with all others that are new; what has no key is not kept."""
+        import numpy as np
+
+        if not things:
+            return np.zeros((0, 0), np.float32)
+        found = {key: self._rows[key] for key in keys if key in self._rows}
+        new = {key or place: place for place, key in enumerate(keys) if key not in found}
+        made = dict(zip(new, embed([things[place] for place in new.values()]), strict=True)) if new else {}
+        for key in dict.fromkeys(key for key in keys if key):
+            self._rows[key] = found[key] if key in found else made[key]
+            self._rows.move_to_end(key)
+        while len(self._rows) > self._most:
+            self._rows.popitem(last=False)
+        return np.stack([found[key] if key in found else made[key or place] for place, key in enumerate(keys)])
+
+    def clear(self) -> None:
+        self._rows.clear()
 
 
-class _Encoder:
-    """A loaded open_clip model with its preparation of pictures and its tokenizer."""
-
-    def __init__(self, model: str, pretrained: str, device: str | None) -> None:
-        try:
-            import open_clip
-            import torch
-        except ImportError as missing:
-            raise JudgesMissing from missing
-        self._torch: Any = torch
-        self.device = device or _best_device(torch)
-        with _weights_problems(model, pretrained):
-            name, options = _names(model)
-            tag = pretrained if name == model else None
-            with nullcontext() if tag is None else local_files_without_hub():
-                made: Any = open_clip.create_model_and_transforms(name, pretrained=tag, device=self.device)
-                self._tokenizer: Any = open_clip.get_tokenizer(name, **options)
-        self._network: Any = made[0].eval()
-        self._prepare: Any = made[2]
-        self._parameters = sum(weight.numel() for weight in self._network.parameters())
-
-    def similarities(self, pictures: Sequence[Any], columns: Sequence[Any]) -> Scores:
-        """Rows of pictures, columns of unit text embeddings."""
-        torch = self._torch
-        with threads_for(self._parameters), torch.inference_mode():
-            if not pictures or not columns:
-                return torch.zeros(len(pictures), len(columns)).numpy()
-            batch = torch.stack([self._prepare(picture) for picture in pictures]).to(self.device)
-            rows = self._network.encode_image(batch, normalize=True)
-            return (rows @ torch.stack(list(columns)).T).float().cpu().numpy()
-
-    def embed_text(self, text: str) -> Any:
-        """The unit embedding of a text of any length."""
-        torch = self._torch
-        parts = split_text(text, self.length, self._tokenizer.context_length)
-        with threads_for(self._parameters), torch.inference_mode():
-            vectors = self._network.encode_text(self._tokenizer(parts).to(self.device), normalize=True)
-            weights = torch.tensor([[float(self.length(part))] for part in parts], device=self.device)
-            return torch.nn.functional.normalize((vectors * weights).sum(0), dim=0) if len(parts) > 1 else vectors[0]
-
-    def length(self, text: str) -> int:
-        """Tokens of the text with the encoder's own markers."""
-        encode = getattr(self._tokenizer, "encode", None)
-        return len(encode(text)) + 2 if encode else len(self._tokenizer.tokenizer(text)["input_ids"])
-
-    def free(self) -> None:
-        self._network = None
-        self._torch.cuda.empty_cache()
-
-
-def split_text(text: str, length: Callable[[str], int], most: int) -> list[str]:
-    """Parts of at most `most` tokens: split after sentences, else after commas, else at words, else inside one."""
-    if length(text) <= most or len(text) < 2:
-        return [text]
-    for cut in (r"(?<=[.!?;\n])\s+", r"(?<=,)\s*", r"\s+"):
-        pieces = [piece for piece in re.split(cut, text.strip()) if piece]
-        if len(pieces) > 1:
-            whole = [part for piece in pieces for part in split_text(piece, length, most)]
-            return _packed(whole, length, most)
-    half = len(text) // 2
-    return split_text(text[:half], length, most) + split_text(text[half:], length, most)
-
-
-def _packed(pieces: Sequence[str], length: Callable[[str], int], most: int) -> list[str]:
-    """Neighbouring pieces joined as long as they fit."""
-    parts = [pieces[0]]
-    for piece in pieces[1:]:
-        joined = f"{parts[-1]} {piece}"
-        if length(joined) <= most:
-            parts[-1] = joined
-        else:
-            parts.append(piece)
-    return parts
-
-
-def _names(model: str) -> tuple[str, dict[str, Any]]:
-    """The name for open_clip (its own scheme for a local folder) and the folder's vocabulary where it has one."""
+def own_threshold(model: str, pretrained: str) -> float:
+    """The passing cosine of an open_clip model: what its folder's atelier.json says, or by the table of THRESHOLDS."""
     folder = Path(model)
-    if not folder.is_dir():
-        return model, {}
-    words = folder / "bpe.txt.gz"
-    return f"local-dir:{folder.absolute()}", {"bpe_path": str(words)} if words.is_file() else {}
-
-
-def _best_device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-@contextmanager
-def _weights_problems(model: str, pretrained: str) -> Generator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise WeightsUnavailable(
-            f"The CLIP weights {model!r} ({pretrained}) cannot be loaded: {_first_line(error)} They are fetched "
-            "from the Hugging Face Hub once; connect for the first use, or set ATELIER_CLIP_MODEL and "
-            "ATELIER_CLIP_WEIGHTS to an open_clip model in the cache, or ATELIER_CLIP_MODEL to a folder that holds an "
-            "open_clip_config.json."
-        ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    text = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-    return text if text.endswith(".") else f"{text}."
+    if (folder / "atelier.json").is_file():
+        told = json.loads((folder / "atelier.json").read_text(encoding="utf-8"))
+        return float(told.get("positive_threshold", DEFAULT_THRESHOLD))
+    name = folder.absolute().name.lower() if folder.is_dir() else f"{model} {pretrained}".lower()
+    return next((value for pattern, value in THRESHOLDS.items() if re.search(pattern, name)), DEFAULT_THRESHOLD)
 
 
 def _opened(image: Picture) -> Any:

@@ -59,22 +59,39 @@ def progress(job: Job) -> Answer:
 
 
 def validation(outcome: Outcome) -> Answer:
-    """The verdict on the chosen picture: its scores, or why it was skipped."""
+    """The verdict on the chosen picture: its scores, what it lacks, or why it was skipped."""
     verdicts = outcome.chosen.verdicts
     judged = [verdict for verdict in verdicts if verdict.passed is not None]
     if not judged:
         return {"skipped": " ".join(verdict.reason for verdict in verdicts) or "No check was asked for."}
-    decisive = next((verdict for verdict in judged if verdict.passed is False), judged[0])
+    failed = [verdict for verdict in judged if verdict.passed is False]
+    clip = next((verdict for verdict in judged if verdict.judge == "clip"), (failed or judged)[0])
+    decisive = failed[0] if failed else clip
     answer: Answer = {"passed": all(verdict.passed for verdict in judged)}
-    answer |= _scores(decisive)
+    answer |= _scores(clip)
     answer["reason"] = decisive.reason
     if outcome.warning:
         answer["warning"] = outcome.warning
+    if clip.atoms:
+        answer["atoms"] = rounded(clip.atoms)
+    if len(verdicts) > 1 or decisive is not clip:
+        answer["checks"] = {verdict.judge: check_row(verdict) for verdict in verdicts}
     return answer
 
 
+def check_row(verdict: Verdict) -> Answer:
+    """One judge's answer with its own measures."""
+    row: Answer = {"passed": verdict.passed, "score": _rounded(verdict.score), "reason": verdict.reason}
+    told = {} if verdict.judge == "clip" else {"measures": verdict.measures, "atoms": verdict.atoms}
+    return row | {name: rounded(part) for name, part in told.items() if part}  # those of clip are told beside it
+
+
+def rounded(measures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in measures.items()}
+
+
 def _scores(verdict: Verdict) -> Answer:
-    measures = {name: round(value, 4) for name, value in verdict.measures.items()}
+    measures = rounded(verdict.measures) if verdict.judge == "clip" else {}
     return {"positive_score": None, "negative_score": None, "score_delta": None} | measures
 
 
@@ -83,6 +100,10 @@ def _attempt_row(attempt: Attempt, job: Job) -> Answer:
     if attempt.passed is not None:
         row |= {"passed": attempt.passed, "score": _rounded(attempt.score)}
         row["reason"] = "; ".join(verdict.reason for verdict in attempt.verdicts)
+    if len(attempt.verdicts) > 1:
+        row["checks"] = {one.judge: {"passed": one.passed, "score": _rounded(one.score)} for one in attempt.verdicts}
+    if attempt.change:
+        row["change"] = attempt.change
     if attempt.recipe.prompt != job.recipe.prompt:
         row["prompt"] = attempt.recipe.prompt
     return row

@@ -10,7 +10,7 @@ from workflows.types import Acceptance, Control, Extension, LoraUse, Recipe, Ref
 
 ANY_SEED = -1
 OWN_MODEL = ("auto", "", None)
-ACCEPTANCE = ("auto_retry", "retry_limit", "positive_threshold", "checks")
+ACCEPTANCE = ("auto_retry", "retry_limit", "retry_strategy", "positive_threshold", "checks", "best_of", "keep")
 SIDES = ("left", "right", "top", "bottom")
 OVERRIDES = ("prompt", "model", "seed", "steps", "cfg", "width", "height", "sampler", "scheduler", "denoise", "count")
 """Arguments of regenerate that are fields of the recipe under the same name."""

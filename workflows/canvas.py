@@ -56,6 +56,10 @@ class Canvas:
         whole = pasted(self.picture, painted, self.box, self.blend)
         return replace(artifact, media=_png(whole), width=whole.width, height=whole.height)
 
+    def part(self, finished: Media) -> Media:
+        """Of a finished picture, what was painted and its surroundings."""
+        return _png(decode(finished.data).crop(self.box))
+
 
 def canvas_for(recipe: Recipe, inputs: Mapping[str, Media]) -> Canvas:
     """The canvas of a completed inpaint or outpaint recipe. Raises BadRecipe."""

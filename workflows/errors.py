@@ -3,7 +3,7 @@
     StudioError
     ├── BadRecipe            an argument, its value, and what is allowed
     ├── NotFound             nothing has that name; near names are suggested
-    ├── Refused              the content rules say no
+    ├── Refused              the content rules say no (.rule)
     ├── JobCancelled         someone asked for the stop
     ├── EngineError          the renderer could not draw
     │   ├── EngineUnavailable    it does not answer, or nobody takes this recipe
@@ -64,7 +64,13 @@ class NotFound(StudioError):
 
 
 class Refused(StudioError):
-    """The content rules say no."""
+    """The content rules say no; the text holds nothing of what was asked. `rule` is the one that refused a text."""
+
+    rule = ""
+
+    def __init__(self, message: str, rule: str = "") -> None:
+        super().__init__(f"Refused ({rule}): {message}" if rule else message)
+        self.rule = rule
 
 
 class JobCancelled(StudioError):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from utils.content_validator import embedded_texts
 from utils.images import BadPicture, decode, encode_png
 from workflows.canvas import mask_of
 from workflows.errors import BadRecipe
@@ -30,6 +31,8 @@ class InputPicture:
     item_id: str | None = None
     words: str = ""
     """The prompt of the gallery item."""
+    texts: tuple[str, ...] = ()
+    """Prompts that the file says it was made from: they went no further than here."""
 
 
 def argument_of(role: str) -> str:
@@ -117,7 +120,7 @@ def _normal(role: str, media: Media) -> InputPicture:
         allowed = f"it must be a whole PNG, JPEG or WebP ({error})"
         raise BadRecipe(argument_of(role), media.media_type, allowed) from error
     png = Media(data=encode_png(image), media_type="image/png")
-    return InputPicture(media=png, width=image.width, height=image.height)
+    return InputPicture(media=png, width=image.width, height=image.height, texts=embedded_texts(media.data))
 
 
 def fitted_mask(mask: InputPicture, source: InputPicture, argument: str = "mask_image") -> InputPicture:

@@ -1,17 +1,23 @@
-"""render -> judge -> revise, until accepted or out of attempts; keeps the best."""
+"""render -> judge -> revise, until accepted or out of rounds; keeps the best. The next candidate is drawn meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from workflows.canvas import Canvas
-from workflows.errors import RenderFailed
-from workflows.ports import Engine, Judge
-from workflows.revise import revise
+from workflows.errors import EngineError, Refused, RenderFailed
+from workflows.judges.panel import Panel
+from workflows.judges.ranking import best_of, clearly_good
+from workflows.ports import Engine
+from workflows.repair import prepared, repair_recipe
+from workflows.revise import Repair, Revision, revise
+from workflows.tasks import called_off
 from workflows.types import (
+    MAX_SEED,
     Artifact,
     Attempt,
     FamilyProfile,
@@ -24,8 +30,56 @@ from workflows.types import (
     Verdict,
 )
 
-Keep = Callable[[Attempt, Media], Awaitable[None]]
-"""Stores an attempt and writes it down before the next one begins, so that an interruption does not cost it."""
+Permit = Callable[[Recipe], Recipe]
+"""What is drawn for a recipe, by the content rules. Raises Refused; takes milliseconds."""
+BARRED = "What was drawn may not be shown (content rules); nothing of it was kept. Ask for something else."
+
+
+def unchanged(recipe: Recipe) -> Recipe:
+    return recipe
+
+
+class Desk(Protocol):
+    """Where a loop's pictures get their names and go to, and who hears of them."""
+
+    def ticket(self, number: int) -> Ticket:
+        """The name of the render that begins with that attempt."""
+        ...
+
+    def key(self, number: int) -> str:
+        """Where the picture of an attempt lies, or would lie."""
+        ...
+
+    async def keep(self, attempt: Attempt, picture: Media | None) -> None:
+        """Store an attempt and write it down before the next one begins, so that an interruption does not cost it."""
+        ...
+
+    async def fetch(self, key: str) -> Media: ...
+
+    async def put(self, key: str, media: Media) -> None: ...
+
+    def report(self, progress: Progress, glimpse: Media | None) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """What an engine is asked for in one go: `recipe.count` attempts from `number` on."""
+
+    number: int
+    round: int
+    recipe: Recipe
+    inputs: Mapping[str, Media]
+    canvas: Canvas | None
+    change: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A shot's pictures, not judged yet."""
+
+    shot: Shot
+    artifacts: Sequence[Artifact]
+    seconds: float
 
 
 @dataclass(kw_only=True)
@@ -35,45 +89,181 @@ class Loop:
     recipe: Recipe
     profile: FamilyProfile
     engine: Engine
-    judges: Sequence[Judge]
+    panel: Panel
     inputs: Mapping[str, Media]
-    ticket_of: Callable[[int], Ticket]
-    """The name of an attempt's render."""
-    key_of: Callable[[int], str]
-    """Where the picture of an attempt lies, or would lie."""
-    keep: Keep
-    report: Callable[[Progress, Media | None], None]
+    desk: Desk
+    permit: Permit = unchanged
     canvas: Canvas | None = None
     """What the drawn part is put back into, so that judges and gallery see the finished picture."""
+    picture: int = 0
     done: Sequence[Attempt] = field(default_factory=tuple[Attempt, ...])
     """Attempts of an earlier, interrupted run: they are not made again."""
-    last: Media | None = field(default=None, init=False)
-    """The picture of the attempt that ended the loop: nobody has stored it yet."""
+    drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while drawing: loops that share it draw in turn, and judge while another draws."""
+    fresh: dict[int, Media] = field(default_factory=dict[int, Media], init=False)
+    """The pictures of the last attempts, by number: nobody has stored them yet."""
+    _ahead: asyncio.Task[Drawn] | None = field(default=None, init=False)
 
     async def run(self) -> Outcome:
+        """Raises EngineError when nothing can be drawn at all, and Refused when nothing drawn may be shown."""
         attempts = list(self.done)
-        while not self._settled(attempts):
-            attempt, picture = await self._attempt(len(attempts) + 1)
-            attempts.append(attempt)
-            if self._settled(attempts):
-                self.last = picture
-            else:
-                await self.keep(attempt, picture)
-        return self._outcome(attempts)
+        broken = ""
+        try:
+            while not self._settled(attempts) and not broken:
+                try:
+                    drawn = await self._next(attempts)
+                except EngineError as error:  # what was drawn before is not lost by it
+                    if not _shown(attempts):
+                        raise
+                    broken = f"Attempt {len(attempts) + 1} could not be drawn: {error}"
+                else:
+                    self._draw_ahead(attempts, drawn)
+                    await self._hear(attempts, drawn)
+        except asyncio.CancelledError as stopped:
+            raise asyncio.CancelledError(await self._call_off() or str(stopped)) from None
+        finally:
+            await self._call_off()
+        if not _shown(attempts):
+            raise Refused(BARRED)
+        return self._outcome(attempts, broken)
+
+    # ------------------------------------------------------------------ when it ends
 
     def _settled(self, attempts: Sequence[Attempt]) -> bool:
-        """Accepted, not judgeable, or out of attempts."""
-        return bool(attempts) and (attempts[-1].passed is not False or len(attempts) >= self.recipe.acceptance.attempts)
+        """Accepted, not judgeable, or out of rounds; and for a choice, all candidates drawn or one clearly good."""
+        if not attempts:
+            return False
+        if self._missing(attempts):
+            all_wanted = self.recipe.acceptance.keep == "all"
+            return attempts[-1].passed is None or (not all_wanted and any(map(clearly_good, attempts)))
+        accepted = any(attempt.passed is not False for attempt in attempts)
+        return accepted or attempts[-1].round >= self._rounds(attempts)
 
-    async def _attempt(self, number: int) -> tuple[Attempt, Media]:
-        started = time.perf_counter()
-        recipe = await self._wording(number)
-        artifact = await self._render(recipe, number)
-        verdicts = await self._judge(artifact.media, number)
-        attempt = Attempt(
+    def _missing(self, attempts: Sequence[Attempt]) -> int:
+        """Candidates of the first round that are still to be drawn."""
+        first = not attempts or attempts[-1].round == 1
+        return max(0, self.recipe.acceptance.best_of - len(attempts)) if first else 0
+
+    def _rounds(self, attempts: Sequence[Attempt]) -> int:
+        """One more try, asked for more plainly, when nothing that was drawn may be shown."""
+        return max(self.recipe.acceptance.rounds, 1 if _shown(attempts) else 2)
+
+    # ------------------------------------------------------------------ drawing
+
+    async def _next(self, attempts: Sequence[Attempt]) -> Drawn:
+        if self._ahead is None:
+            return await self._draw(await self._shot(attempts))
+        ahead, self._ahead = self._ahead, None
+        return await ahead
+
+    def _draw_ahead(self, attempts: Sequence[Attempt], drawn: Drawn) -> None:
+        """Begin with the candidates that this shot left out, so that they are drawn while it is judged."""
+        made = len(attempts) + len(drawn.artifacts)
+        if drawn.shot.round == 1 and made < self.recipe.acceptance.best_of:
+            self._ahead = asyncio.create_task(self._draw(self._candidates(made)), name="candidates ahead")
+
+    async def _call_off(self) -> str:
+        """Stop what is drawn ahead; the answer is what the engine says of that stop."""
+        ahead, self._ahead = self._ahead, None
+        return await called_off([ahead] if ahead else [])
+
+    async def _shot(self, attempts: Sequence[Attempt]) -> Shot:
+        if self._missing(attempts):
+            return self._candidates(len(attempts))
+        revision = await asyncio.to_thread(revise, self.recipe, attempts, self.profile)
+        shot = Shot(
+            number=len(attempts) + 1,
+            round=attempts[-1].round + 1,
+            recipe=revision.recipe,
+            inputs=self.inputs,
+            canvas=self.canvas,
+            change=revision.change,
+        )
+        return await self._repaired(revision.repair, shot) or await self._finer(revision, shot) or shot
+
+    def _candidates(self, made: int) -> Shot:
+        seed = ((self.recipe.seed or 0) + made) % (MAX_SEED + 1)
+        recipe = self.recipe.but(seed=seed, count=self.recipe.acceptance.best_of - made)
+        return Shot(number=made + 1, round=1, recipe=recipe, inputs=self.inputs, canvas=self.canvas)
+
+    async def _repaired(self, repair: Repair | None, shot: Shot) -> Shot | None:
+        """The faulty parts of an earlier attempt painted anew, where the engine paints."""
+        if repair is None:
+            return None
+        mask_key = f"{self.desk.key(shot.number)}.mask.png"
+        recipe = repair_recipe(shot.recipe, repair.attempt.key, mask_key)
+        if await self.engine.refusal(recipe) is not None:
+            return None
+        source = await self.desk.fetch(repair.attempt.key)
+        job = await asyncio.to_thread(prepared, recipe, source, repair.regions, self.profile)
+        await self.desk.put(mask_key, job.mask)
+        inputs = await asyncio.to_thread(job.canvas.inputs)
+        change = f"{len(repair.regions)} part(s) of attempt {repair.attempt.number} painted anew"
+        return replace(shot, recipe=job.recipe, inputs=inputs, canvas=job.canvas, change=change)
+
+    async def _finer(self, revision: Revision, shot: Shot) -> Shot | None:
+        """Two passes instead of one, where the engine has them."""
+        if revision.finer is None or await self.engine.refusal(revision.finer) is not None:
+            return None
+        return replace(shot, recipe=revision.finer, change=f"{revision.change}, a second pass")
+
+    async def _draw(self, shot: Shot) -> Drawn:
+        async with self.drawing:
+            shot = replace(shot, recipe=await asyncio.to_thread(self.permit, shot.recipe))
+            started = time.perf_counter()
+            ticket = self.desk.ticket(shot.number)
+            artifacts = await self.engine.render(shot.recipe, shot.inputs, lambda step: self._tell(step, shot), ticket)
+            if not artifacts:
+                raise RenderFailed(f"The engine {self.engine.name!r} ended the render without a picture.")
+            seconds = (time.perf_counter() - started) / len(artifacts)
+        finished = artifacts[: shot.recipe.count]
+        if shot.canvas is not None:
+            finished = [await asyncio.to_thread(shot.canvas.finish, artifact) for artifact in finished]
+        return Drawn(shot=shot, artifacts=finished, seconds=seconds)
+
+    # ------------------------------------------------------------------ judging
+
+    async def _hear(self, attempts: list[Attempt], drawn: Drawn) -> None:
+        """Judge the pictures, and keep them unless they end the loop: then the caller files them."""
+        heard = [self._attempt(drawn, place, verdicts) for place, verdicts in enumerate(await self._judge(drawn))]
+        attempts.extend(heard)
+        pictures = {one.number: drawn.artifacts[place].media for place, one in enumerate(heard) if not one.barred}
+        if self._settled(attempts):
+            self.fresh = pictures
+            return
+        for attempt in heard:
+            await self.desk.keep(attempt, pictures.get(attempt.number))
+
+    async def _judge(self, drawn: Drawn) -> list[tuple[Verdict, ...]]:
+        pictures = [artifact.media for artifact in drawn.artifacts]
+        if not self.panel.hears(self.recipe):
+            return [()] * len(pictures)
+        number = drawn.shot.number
+        fraction = 0.99 * min(1.0, (number - 1 + len(pictures)) / self.recipe.acceptance.attempts)
+        named = f"Attempt {number}" if len(pictures) == 1 else f"Attempts {number} to {number + len(pictures) - 1}"
+        self.desk.report(Progress(fraction=fraction, message=f"{named}: judging", attempt=number), None)
+        said = await self.panel.verdicts(pictures, self.recipe, self.profile, await self._parts(pictures))
+        told = "; ".join(verdict.reason for verdict in said[0])
+        self.desk.report(Progress(fraction=fraction, message=f"Attempt {number}: {told}", attempt=number), None)
+        return said
+
+    async def _parts(self, pictures: Sequence[Media]) -> Sequence[Media]:
+        """What of each picture the recipe's words speak of: an inpaint's describe what is painted, not the rest."""
+        if self.canvas is None or self.recipe.task != "inpaint":
+            return pictures
+        return [await asyncio.to_thread(self.canvas.part, picture) for picture in pictures]
+
+    def _attempt(self, drawn: Drawn, place: int, verdicts: tuple[Verdict, ...]) -> Attempt:
+        shot, artifact = drawn.shot, drawn.artifacts[place]
+        number = shot.number + place
+        recipe = shot.recipe.but(seed=artifact.seed, count=1, batch_index=artifact.facts.get("batch_index"))
+        return Attempt(
             number=number,
-            recipe=recipe.but(seed=artifact.seed),
-            key=self.key_of(number),
+            picture=self.picture,
+            round=shot.round,
+            change=shot.change,
+            recipe=recipe,
+            key=self.desk.key(number),
             media_type=artifact.media.media_type,
             width=artifact.width,
             height=artifact.height,
@@ -81,60 +271,35 @@ class Loop:
             model_hash=artifact.model_hash,
             facts=artifact.facts,
             verdicts=verdicts,
-            seconds=round(time.perf_counter() - started, 3),
+            seconds=round(drawn.seconds, 3),
         )
-        return attempt, artifact.media
 
-    async def _wording(self, number: int) -> Recipe:
-        if number == 1:
-            return self.recipe
-        return await asyncio.to_thread(revise, self.recipe, number, self.profile)
-
-    async def _render(self, recipe: Recipe, number: int) -> Artifact:
-        ticket = self.ticket_of(number)
-        artifacts = await self.engine.render(recipe, self.inputs, lambda step: self._tell(step, number), ticket)
-        if not artifacts:
-            raise RenderFailed(f"The engine {self.engine.name!r} ended the render without a picture.")
-        if self.canvas is None:
-            return artifacts[0]
-        return await asyncio.to_thread(self.canvas.finish, artifacts[0])
-
-    async def _judge(self, picture: Media, number: int) -> tuple[Verdict, ...]:
-        if not self.recipe.acceptance.validate_:
-            return ()
-        share = number / self.recipe.acceptance.attempts
-        self.report(Progress(fraction=share * 0.99, message=f"Attempt {number}: judging", attempt=number), None)
-        verdicts = tuple([await judge.judge(picture, self.recipe, self.profile) for judge in self.judges])
-        message = f"Attempt {number}: {'; '.join(verdict.reason for verdict in verdicts)}"
-        self.report(Progress(fraction=share * 0.99, message=message, attempt=number), None)
-        return verdicts
-
-    def _tell(self, step: RenderStep, number: int) -> None:
-        share = (number - 1 + step.step / max(step.steps, 1)) / self.recipe.acceptance.attempts
-        message = step.message or f"Attempt {number}: step {step.step} of {step.steps}"
+    def _tell(self, step: RenderStep, shot: Shot) -> None:
+        drawn = shot.recipe.count * step.step / max(step.steps, 1)
+        share = (shot.number - 1 + drawn) / self.recipe.acceptance.attempts
         progress = Progress(
             fraction=min(share, 1.0) * 0.99,
-            message=message,
-            attempt=number,
+            message=step.message or f"Attempt {shot.number}: step {step.step} of {step.steps}",
+            attempt=shot.number,
             step=step.step,
             steps=step.steps,
             node=step.node,
             ahead=step.ahead,
         )
-        self.report(progress, step.preview)
+        self.desk.report(progress, step.preview if self.panel.gate is None else None)
 
-    def _outcome(self, attempts: Sequence[Attempt]) -> Outcome:
-        best = max(attempts, key=_rank)
-        limit = self.recipe.acceptance.attempts
-        spent = best.passed is False and self.recipe.acceptance.auto_retry and len(attempts) >= limit
+    def _outcome(self, attempts: Sequence[Attempt], broken: str) -> Outcome:
+        best = best_of(attempts)
+        limit = self.recipe.acceptance.rounds
+        spent = best.passed is False and self.recipe.acceptance.auto_retry and attempts[-1].round >= limit
         return Outcome(
             attempts=tuple(attempts),
             best=best.number,
             accepted=best.passed,
-            warning=f"Max retries ({limit}) reached" if spent else None,
+            warning=broken or (f"Max retries ({limit}) reached" if spent else None),
         )
 
 
-def _rank(attempt: Attempt) -> tuple[bool, float, int]:
-    """Passed before not passed, then the higher score, then the earlier attempt."""
-    return attempt.passed is True, attempt.score if attempt.score is not None else float("-inf"), -attempt.number
+def _shown(attempts: Sequence[Attempt]) -> bool:
+    """Whether there is anything to show."""
+    return any(not attempt.barred for attempt in attempts)

@@ -55,6 +55,10 @@ class Engine(Protocol):
     ) -> Sequence[Artifact]:
         """Draw a completed recipe (steps, cfg and seed set; size too unless the task keeps the source's).
 
+        `count` above 1 asks for that many at once, from following seeds; an engine gives as many as fit its memory or
+        its ways, at least one, each with the seed (and the place in its batch, facts["batch_index"]) that makes it
+        again alone.
+
         `inputs` holds the recipe's pictures by role (Recipe.pictures). For inpaint and outpaint source and mask have
         the recipe's size, and the core pastes what comes back into the original.
         """
@@ -89,7 +93,35 @@ class Judge(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def judge(self, picture: Media, recipe: Recipe, profile: FamilyProfile) -> Verdict: ...
+    async def judge(self, pictures: Sequence[Media], recipe: Recipe, profile: FamilyProfile) -> Sequence[Verdict]:
+        """A verdict for each picture, in their order; they are candidates for the same wish.
+
+        Off the event loop. What it cannot judge it says in a verdict (`passed` None), and raises nothing.
+        """
+        ...
+
+
+class VisionModel(Protocol):
+    """A model that looks at pictures. Raises ServiceError, ExtraMissing."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def answer(self, picture: Media, questions: Sequence[str]) -> Sequence[str]:
+        """A short answer to each question, in their order."""
+        ...
+
+    async def describe(self, picture: Media) -> str:
+        """What the picture shows, in a few sentences."""
+        ...
+
+
+class Recorder(Protocol):
+    """Writes jobs down in a log of experiments. Never waits, never raises: a log that is down harms no job."""
+
+    def record(self, job: Job, pictures: Mapping[str, Media]) -> None:
+        """A job that has ended, with its filed pictures by their item ids."""
+        ...
 
 
 class Store(Protocol):
@@ -150,7 +182,7 @@ class Sources(Protocol):
     """Input pictures by reference: gallery ids are resolved by the studio, everything else here."""
 
     async def open(self, reference: str) -> Media:
-        """A path below an allowed root, an https URL or a data URI, decoded and encoded anew as PNG.
+        """A path below an allowed root, an https URL or a data URI: a whole PNG, JPEG or WebP, as it is.
 
         Raises BadRecipe for what may not be read, ServiceError when a URL does not answer.
         """

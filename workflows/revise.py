@@ -1,134 +1,214 @@
-"""(recipe, attempt) -> the next recipe: pure wording and seeds, no judging and no drawing."""
+"""(recipe, attempts) -> the next recipe, by what the judges missed: pure wording, seeds and settings."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import zip_longest
-from typing import TYPE_CHECKING
 
-from workflows.types import MAX_SEED, FamilyProfile, Recipe
+from workflows.judges.ranking import best_of
+from workflows.types import MAX_PROMPT, MAX_SEED, Advice, Attempt, Cause, FamilyProfile, Recipe, Region, RetryStrategy
+from workflows.wording import (
+    against_doubles,
+    emphasise,
+    emphasised,
+    find_subject,
+    joined,
+    said,
+    spell_out,
+    weight_of,
+)
 
-if TYPE_CHECKING:
-    import inflect
-
-EMPHASIS = (1.0, 1.3, 1.6)
-"""Weight of the subject on attempts 1, 2, 3; later attempts keep the last. Beyond 1.6 CLIP encoders distort."""
 SEED_STRIDE = 1_000_003
-"""A prime between the seeds of attempts, so that they do not meet the seeds of a batch (seed + picture)."""
-
-_COUNT_OF_ONE = re.compile(r"(?<![\w-])(?:single|one|1|solo|lone|sole)(?![\w-])(?!\s+of\b)", re.IGNORECASE)
-_LEAD_IN = re.compile(
-    r"^\s*(?:please\s+)?(?:(?:draw|paint|create|make|generate|show)\s+(?:me\s+)?)?"
-    r"(?:(?:an?|the)?\s*(?:simple\s+|detailed\s+)?"
-    r"(?:photo|photograph|picture|image|drawing|illustration|painting|portrait|render|sketch)\s+of\s+)?"
-    r"(?:there\s+(?:is|are)\s+)?(?:(?:an?|the|some|just|only|exactly)\s+)*",
-    re.IGNORECASE,
-)
-_STOPS = frozenset(
-    "on in at by with without under over above below behind before beside near next against inside outside between "
-    "from of to into onto through across around and or but while who which that is are was were has have sits stands "
-    "runs walks lies looks wearing holding please the a an".split()
-)
-_WORD = re.compile(r"[^\W\d_][\w'-]*|\d+")
-_WEIGHTED = re.compile(r"\(([^()]+):(\d+(?:\.\d+)?)\)")
+"""A prime between the seeds of rounds, so that they do not meet the seeds of a batch (seed + candidate)."""
+MORE_STEPS = 1.25
+"""Steps of the next round as a multiple, when quality was low; our judgement, after the usual advice of +25 %."""
+MOST_STEPS = 200
+WORDLESS_CAUSES: frozenset[Cause] = frozenset({"anatomy", "quality", "content"})
+"""Faults that lie in how the wish was drawn, not in what was drawn: other words for the wish do not mend them."""
+DRAWN_FROM_WORDS = frozenset({"txt2img", "img2img"})
+"""Tasks whose pictures may be repaired in part, or drawn in two passes."""
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What a prompt is about: where it stands in the text, its head noun, and whether just one was asked for."""
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """Parts of an attempt's picture to be painted anew, instead of a new picture."""
 
-    start: int
-    end: int
-    noun: str
-    alone: bool
+    attempt: Attempt
+    regions: tuple[Region, ...]
 
 
-def find_subject(prompt: str) -> Subject | None:
-    """The first noun phrase of the prompt, with its count word when one thing was asked for.
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """What a round draws, and what it changes, in words. `repair`, then `finer`, come first where the engine can."""
 
-    "single red car on a country road" -> "single red car", noun "car", alone.
-    """
-    one = _COUNT_OF_ONE.search(prompt)
-    start = one.start() if one else (_LEAD_IN.match(prompt) or re.match("", prompt)).end()  # pyright: ignore[reportOptionalMemberAccess]
-    words = _phrase(prompt, start)
-    if len(words) < (2 if one else 1):
-        return None
-    return Subject(start=start, end=words[-1].end(), noun=words[-1].group().lower(), alone=one is not None)
-
-
-def _phrase(prompt: str, start: int) -> list[re.Match[str]]:
-    """The words of the noun phrase that begins at `start`."""
-    words: list[re.Match[str]] = []
-    candidates = list(_WORD.finditer(prompt, start))
-    for word, following in zip_longest(candidates, candidates[1:]):
-        if words and (prompt[words[-1].end() : word.start()].strip() or word.group().lower() in _STOPS):
-            break
-        if len(words) > 1 and _is_participle(word.group().lower(), following):
-            break
-        words.append(word)
-    return words
-
-
-def _is_participle(word: str, following: re.Match[str] | None) -> bool:
-    """Whether the word ends the phrase as in "cat sitting on" (but not in "red flying bird")."""
-    verbal = (word.endswith("ing") and len(word) > 5) or (word.endswith("ed") and len(word) > 4)
-    return verbal and (following is None or following.group().lower() in _STOPS)
+    recipe: Recipe
+    change: str
+    finer: Recipe | None = None
+    repair: Repair | None = None
 
 
 def reseeded(seed: int, number: int) -> int:
-    """The seed of attempt `number`, from the seed of the first."""
+    """The seed of the `number`th attempt, from the seed of the first."""
     return (seed + SEED_STRIDE * (number - 1)) % (MAX_SEED + 1)
 
 
-def revise(recipe: Recipe, number: int, profile: FamilyProfile) -> Recipe:
-    """What attempt `number` (2 or more) renders after a failed verdict, from the user's own recipe.
+def revise(recipe: Recipe, attempts: Sequence[Attempt], profile: FamilyProfile) -> Revision:
+    """What the next round draws after failed verdicts, from the user's own recipe.
 
-    A new seed; more weight on the subject where the encoder reads brackets, other words where it does not;
-    against doubles where just one was asked for.
+    The advice is that of the best attempt so far: what it lacks is what there is left to win.
     """
-    subject = find_subject(recipe.prompt)
-    changes: dict[str, object] = {"seed": reseeded(recipe.seed or 0, number)}
-    if subject:
-        reword = emphasise if profile.weights else spell_out
-        changes["prompt"] = reword(recipe.prompt, subject, number)
-        if subject.alone and profile.negatives:
-            changes["negative"] = _joined(recipe.negative, against_doubles(subject.noun))
-    return recipe.but(**changes)
+    turn = Turn(recipe=recipe, attempts=tuple(attempts), profile=profile)
+    return STRATEGIES[recipe.acceptance.retry_strategy](turn)
 
 
-def emphasise(prompt: str, subject: Subject, number: int) -> str:
-    """ "single car on a road" -> "(single car:1.3) on a road"; a prompt with own brackets has them raised."""
-    weight = EMPHASIS[min(number, len(EMPHASIS)) - 1]
-    own = _WEIGHTED.search(prompt)
-    if own:
-        return f"{prompt[: own.start()]}({own[1]}:{float(own[2]) * weight:g}){prompt[own.end() :]}"
-    phrase = prompt[subject.start : subject.end]
-    return f"{prompt[: subject.start]}({phrase}:{weight:g}){prompt[subject.end :]}"
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One round about to be planned."""
+
+    recipe: Recipe
+    attempts: tuple[Attempt, ...]
+    profile: FamilyProfile
+
+    @property
+    def round(self) -> int:
+        return self.attempts[-1].round + 1
+
+    @property
+    def best(self) -> Attempt:
+        return best_of(self.attempts)
+
+    @property
+    def advice(self) -> tuple[Advice, ...]:
+        """Of the judges that said no."""
+        return tuple(one for verdict in self.best.verdicts if verdict.passed is False for one in verdict.advice)
+
+    @property
+    def causes(self) -> frozenset[Cause]:
+        return frozenset(one.cause for one in self.advice)
+
+    @property
+    def seed(self) -> int:
+        return reseeded(self.recipe.seed or 0, len(self.attempts) + 1)
 
 
-def spell_out(prompt: str, subject: Subject, number: int) -> str:
-    """The same wish in more words, for encoders that read brackets as text."""
-    phrase = prompt[subject.start : subject.end]
-    wish = (
-        f"There is exactly one {subject.noun}, and no other" if subject.alone else f"The picture clearly shows {phrase}"
-    )
-    return f"{prompt.rstrip(' .')}. {wish}." if number == 2 else f"{wish}. {prompt.rstrip(' .')}. {wish}."
+def _by_cause(turn: Turn) -> Revision:
+    """A new seed always; words for what is missing; more steps for low quality; a repair for a lasting bad limb."""
+    words, told = _worded(turn)
+    changes: dict[str, object] = {**words, "seed": turn.seed}
+    told = ["another seed", *told]
+    finer = None
+    if "quality" in turn.causes:
+        changes["steps"] = _more_steps(turn.recipe)
+        told.append(f"{changes['steps']} steps")
+        finer = _in_two_passes(turn.recipe.but(**changes))
+    return Revision(recipe=turn.recipe.but(**changes), change=", ".join(told), finer=finer, repair=_repair(turn))
 
 
-def against_doubles(noun: str) -> str:
-    """The negative wording against more than one of a thing."""
-    plural = _inflector().plural_noun(noun) or f"{noun}s"  # pyright: ignore[reportArgumentType]
-    return f"multiple {plural}, duplicate, cloned, ghosting, mirrored, two {plural}, extra {noun}"
+def _by_seed(turn: Turn) -> Revision:
+    return Revision(recipe=turn.recipe.but(seed=turn.seed), change="another seed")
 
 
-@cache
-def _inflector() -> inflect.engine:
-    import inflect
-
-    return inflect.engine()
+def _by_prompt(turn: Turn) -> Revision:
+    words, told = _worded(turn)
+    return Revision(recipe=turn.recipe.but(**words), change=", ".join(told) or "nothing: the judges gave no reason")
 
 
-def _joined(*parts: str) -> str:
-    return ", ".join(part for part in parts if part.strip())
+def _in_steps(turn: Turn) -> Revision:
+    """First the seed alone, then words, then more steps too: the cheap change before the deep one."""
+    if turn.round == 2:
+        return _by_seed(turn)
+    words, told = _worded(turn)
+    changes: dict[str, object] = {**words, "seed": turn.seed}
+    if turn.round > 3:
+        changes["steps"] = _more_steps(turn.recipe)
+        told.append(f"{changes['steps']} steps")
+    return Revision(recipe=turn.recipe.but(**changes), change=", ".join(["another seed", *told]))
+
+
+STRATEGIES: Mapping[RetryStrategy, Callable[[Turn], Revision]] = {
+    "auto": _by_cause,
+    "seed": _by_seed,
+    "prompt": _by_prompt,
+    "progressive": _in_steps,
+}
+
+
+def _worded(turn: Turn) -> tuple[dict[str, object], list[str]]:
+    """Prompt and negative of the round, and what is new in them."""
+    if turn.causes and turn.causes <= WORDLESS_CAUSES:
+        return _steered(turn)
+    phrases = _each(phrase for one in turn.advice for phrase in one.emphasise)
+    prompt, told = _advised(turn, phrases) if phrases or _sayings(turn) else _plain(turn)
+    subject = find_subject(turn.recipe.prompt)
+    avoid = [against_doubles(subject.noun)] if subject and subject.alone else _avoided(turn)
+    words, negative_told = _with_negative(turn, turn.recipe.negative, avoid)
+    if len(prompt) > MAX_PROMPT:  # a wish that fills the field leaves no room to stress it
+        return words, negative_told
+    return {"prompt": prompt, **words}, [told, *negative_told] if told else negative_told
+
+
+def _steered(turn: Turn) -> tuple[dict[str, object], list[str]]:
+    """Away from a fault that the prompt did not ask for: negative words, or positive ones where those are not read."""
+    if turn.profile.negatives or not _sayings(turn):
+        return _with_negative(turn, turn.recipe.negative, _avoided(turn))
+    prompt = joined(turn.recipe.prompt, *_sayings(turn))
+    return ({"prompt": prompt}, [f"asked for {_quoted(_sayings(turn))}"]) if len(prompt) <= MAX_PROMPT else ({}, [])
+
+
+def _plain(turn: Turn) -> tuple[str, str]:
+    """Without advice the subject is what is most likely missed."""
+    subject = find_subject(turn.recipe.prompt)
+    if subject is None:
+        return turn.recipe.prompt, ""
+    reword = emphasise if turn.profile.weights else spell_out
+    phrase = turn.recipe.prompt[subject.start : subject.end]
+    return reword(turn.recipe.prompt, subject, turn.round), f"more weight on {phrase!r}"
+
+
+def _advised(turn: Turn, phrases: Sequence[str]) -> tuple[str, str]:
+    wishes = _sayings(turn) or [f"The picture clearly shows {', '.join(phrases)}"]
+    prompt = turn.recipe.prompt
+    if turn.profile.weights and phrases:
+        return emphasised(prompt, phrases, weight_of(turn.round)), f"more weight on {_quoted(phrases)}"
+    return said(prompt, wishes, turn.round), f"said in more words: {_quoted(wishes)}"
+
+
+def _with_negative(turn: Turn, negative: str, avoid: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    if not turn.profile.negatives or not avoid:
+        return {}, []
+    wording = joined(negative, *avoid)
+    return ({"negative": wording}, [f"against {_quoted(avoid)}"]) if len(wording) <= MAX_PROMPT else ({}, [])
+
+
+def _sayings(turn: Turn) -> list[str]:
+    return _each(wish for one in turn.advice for wish in one.say)
+
+
+def _avoided(turn: Turn) -> list[str]:
+    return _each(words for one in turn.advice for words in one.avoid)
+
+
+def _more_steps(recipe: Recipe) -> int:
+    return min(MOST_STEPS, max((recipe.steps or 1) + 1, round((recipe.steps or 1) * MORE_STEPS)))
+
+
+def _in_two_passes(recipe: Recipe) -> Recipe | None:
+    return None if recipe.hires or recipe.task != "txt2img" else recipe.but(hires=True)
+
+
+def _repair(turn: Turn) -> Repair | None:
+    """When a new seed did not mend the bodies of a picture that is right otherwise."""
+    regions = tuple(region for one in turn.advice for region in one.repair)
+    tried_a_seed = turn.round > 2
+    only_bodies = all(one.cause == "anatomy" for one in turn.advice)
+    if not (regions and only_bodies and tried_a_seed and turn.recipe.task in DRAWN_FROM_WORDS):
+        return None
+    return Repair(attempt=turn.best, regions=regions)
+
+
+def _each(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(repr(word) for word in words)

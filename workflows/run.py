@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID, uuid5
 
 from workflows.canvas import PAINTED, Canvas, canvas_for
 from workflows.completion import complete
-from workflows.errors import JobCancelled, NotFound, StorageError, StudioError
+from workflows.errors import JobCancelled, NotFound, Refused, StorageError, StudioError
 from workflows.inputs import InputPicture, found_mask
-from workflows.loop import Loop
+from workflows.judges.panel import Panel
+from workflows.loop import Loop, Permit, unchanged
 from workflows.pace import Mark, marked, seconds_left
-from workflows.ports import Engine, Graphs, Jobs, Judge, Store
+from workflows.ports import Engine, Graphs, Jobs, Recorder, Store
 from workflows.stamp import stamped_item
+from workflows.tasks import called_off
 from workflows.types import (
+    MAX_SEED,
     Attempt,
     FamilyProfile,
     Fault,
@@ -38,6 +42,8 @@ log = logging.getLogger("atelier.run")
 Listener = Callable[[Progress], None]
 
 WAITING = Progress(message="Waiting for the engine")
+IN_HAND = 2
+"""Pictures of a job in hand at once: one is drawn while the one before it is judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +53,10 @@ class Workbench:
     store: Store
     jobs: Jobs
     engine: Engine
-    judges: Sequence[Judge]
+    panel: Panel
+    permit: Permit = unchanged
     graphs: Graphs | None = None
+    recorder: Recorder | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +84,9 @@ class Run:
     _begun: bool = field(default=False, init=False)
     _closing: bool = field(default=False, init=False)
     _mark: Mark | None = field(default=None, init=False)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    filed: dict[str, Media] = field(default_factory=dict[str, Media], init=False)
+    """What the recorder gets to see: pictures filed in this process, by item id."""
 
     def start(self, on_end: Callable[[], object]) -> None:
         self._task = asyncio.create_task(self._work(on_end), name=f"job {self.job.id}")
@@ -128,16 +139,32 @@ class Run:
             message = "Something broke inside Atelier; its log (stderr) has the details."
             await self._close(state="failed", fault=Fault(code="internal_error", message=message))
         finally:
+            if self.bench.recorder is not None and self.job.ended:
+                self.bench.recorder.record(self.job, self.filed)
             on_end()
             self.ended.set()
 
     async def _carry_out(self) -> None:
         if not self.token:
             self.token = await self.bench.jobs.claim(self.job.id)
-            await self._record(state="running", runs=self.job.runs + 1, progress=WAITING)
+            await self._record(lambda job: {"state": "running", "runs": job.runs + 1, "progress": WAITING})
         stage = await self._stage()
-        for picture in range(len(self.job.outcomes), self.job.recipe.count):
-            await self._picture(picture, stage)
+        await self._look_over(stage.inputs)
+        waiting = deque(range(len(self.job.outcomes), self.job.recipe.count))
+        drawing, in_hand = asyncio.Lock(), deque[tuple[Loop, asyncio.Task[Outcome]]]()
+        try:
+            while waiting or in_hand:
+                while waiting and len(in_hand) < IN_HAND:
+                    loop = self._loop(waiting.popleft(), stage, drawing)
+                    in_hand.append((loop, asyncio.create_task(loop.run(), name=f"picture {loop.picture + 1}")))
+                loop, task = in_hand[0]
+                outcome = await task
+                in_hand.popleft()
+                await self._file(loop, outcome)
+        except asyncio.CancelledError as stopped:
+            raise asyncio.CancelledError(str(stopped) or await called_off([task for _, task in in_hand])) from None
+        finally:
+            await called_off([task for _, task in in_hand])
 
     async def _stage(self) -> Stage:
         inputs = {role: await self._input(key) for role, key in self.job.recipe.pictures.items()}
@@ -148,6 +175,15 @@ class Run:
         canvas = await asyncio.to_thread(canvas_for, self.job.recipe, inputs)
         return Stage(inputs=inputs | await asyncio.to_thread(canvas.inputs), canvas=canvas)
 
+    async def _look_over(self, inputs: Mapping[str, Media]) -> None:
+        """Have the gate look at what was given, too. Raises Refused."""
+        given = [picture for role, picture in inputs.items() if role != "mask"]
+        if self.bench.panel.gate is None or not given:
+            return
+        verdicts = await self.bench.panel.gate.judge(given, self.job.recipe, self.profile)
+        if any(verdict.barred for verdict in verdicts):
+            raise Refused("An input picture may not be worked on (content rules).")
+
     async def _input(self, key: str) -> Media:
         try:
             return await self.bench.store.get(key)
@@ -157,7 +193,7 @@ class Run:
     async def _find_mask(self, source: Media) -> Media:
         """What the recipe's mask_text names, kept with the job; and with it the size of what is drawn."""
         words = self.job.recipe.mask_text or ""
-        await self._record(progress=Progress(message=f"Looking for {words!r} in the picture"))
+        await self._record(lambda job: {"progress": Progress(message=f"Looking for {words!r} in the picture")})
         if self.bench.graphs is None:
             raise StudioError("Nobody here finds things in pictures any more; give mask_image instead of mask_text.")
         given = await self.bench.graphs.find_mask(source, words)
@@ -166,59 +202,72 @@ class Run:
         await self.bench.store.put(key, mask.media)
         size = InputPicture(media=source, width=mask.width, height=mask.height)
         recipe = await asyncio.to_thread(complete, self.job.recipe.but(mask=key), self.profile, size, mask.media)
-        await self._record(recipe=recipe)
+        await self._record(lambda job: {"recipe": recipe})
         return mask.media
 
-    async def _picture(self, picture: int, stage: Stage) -> None:
-        loop = Loop(
+    def _loop(self, picture: int, stage: Stage, drawing: asyncio.Lock) -> Loop:
+        return Loop(
             recipe=self.recipe_of(picture),
             profile=self.profile,
             engine=self.bench.engine,
-            judges=self.bench.judges,
+            panel=self.bench.panel,
+            permit=self.bench.permit,
             inputs=stage.inputs,
             canvas=stage.canvas,
-            ticket_of=lambda number: ticket_of(self.job, picture, number),
-            key_of=lambda number: f"{self.job.id}/{number}/{picture + 1}.png",
-            keep=self._keep,
-            report=lambda progress, glimpse: self._report(picture, progress, glimpse),
-            done=self.job.attempts,
+            desk=PictureDesk(run=self, picture=picture),
+            picture=picture,
+            done=[attempt for attempt in self.job.attempts if attempt.picture == picture],
+            drawing=drawing,
         )
-        outcome = await loop.run()
-        fresh = loop.last if outcome.best == outcome.attempts[-1].number else None
-        await self._file(picture, outcome, fresh or await self.bench.store.get(outcome.chosen.key))
 
-    async def _keep(self, attempt: Attempt, picture: Media) -> None:
-        await self.bench.store.put(attempt.key, picture)
-        await self._record(attempts=(*self.job.attempts, attempt))
+    async def keep(self, attempt: Attempt, picture: Media | None) -> None:
+        """Store an attempt that did not end its loop. What may not be shown is written down without its picture."""
+        if picture is not None:
+            await self.bench.store.put(attempt.key, picture)
+        await self._record(lambda job: {"attempts": (*job.attempts, attempt)})
 
     def recipe_of(self, picture: int) -> Recipe:
-        """The recipe of one picture of the job: a batch differs in the seed alone."""
+        """The recipe of one picture of the job: they differ in the seed alone, and share none with a candidate."""
         recipe = self.job.recipe
-        return recipe.but(count=1, seed=((recipe.seed or 0) + picture) % 2**32)
+        seed = (recipe.seed or 0) + picture * recipe.acceptance.best_of
+        return recipe.but(count=1, seed=seed % (MAX_SEED + 1))
 
-    async def _file(self, picture: int, outcome: Outcome, raw: Media) -> None:
-        """Stamp the best attempt, list it, and only then let go of the others."""
-        chosen = outcome.chosen
-        item, media = await asyncio.to_thread(
-            stamped_item, raw, self.job, self.recipe_of(picture), chosen, self.bench.engine.name
+    async def _file(self, loop: Loop, outcome: Outcome) -> None:
+        """Stamp and list the best attempt, and the others if they were asked for; only then let go of the rest."""
+        filed = {item.id: (item, media) for item, media in [await self._stamped(loop, one) for one in _wanted(outcome)]}
+        items = [item for item, _ in filed.values()]
+        changes: dict[str, object] = {}
+        if loop.picture + 1 == self.job.recipe.count:
+            changes = {"state": "succeeded", "progress": Progress(fraction=1.0, message="Done")}
+        await self._record(
+            lambda job: {
+                "outcomes": (*job.outcomes, _lightened(outcome)),
+                "attempts": tuple(one for one in job.attempts if one.picture != loop.picture),
+                "item_ids": (*job.item_ids, *filed),
+                **changes,
+            },
+            items,
         )
-        await self.bench.store.put(chosen.key, media)
-        filed = {
-            "outcomes": (*self.job.outcomes, _lightened(outcome)),
-            "attempts": (),
-            "item_ids": (*self.job.item_ids, item.id),
-        }
-        if picture + 1 == self.job.recipe.count:
-            filed |= {"state": "succeeded", "progress": Progress(fraction=1.0, message="Done")}
-        await self._record([item], **filed)
+        self.filed |= {item_id: media for item_id, (_, media) in filed.items()} if self.bench.recorder else {}
         try:
-            await self._discard([attempt for attempt in outcome.attempts if attempt.key != chosen.key])
+            await self._discard(outcome.attempts, kept=items)
         except StorageError:  # the picture is filed; a loser that stays is listed nowhere
             log.warning("losing attempts of job %s could not be removed", self.job.id, exc_info=True)
 
-    async def _discard(self, attempts: Sequence[Attempt]) -> None:
-        for attempt in attempts:
-            await self.bench.store.delete(attempt.key)
+    async def _stamped(self, loop: Loop, attempt: Attempt) -> tuple[Item, Media]:
+        """The attempt's row and its stamped picture, stored."""
+        raw = loop.fresh.get(attempt.number) or await self.bench.store.get(attempt.key)
+        item, media = await asyncio.to_thread(stamped_item, raw, self.job, loop.recipe, attempt, self.bench.engine.name)
+        await self.bench.store.put(attempt.key, media)
+        return item, media
+
+    async def _discard(self, attempts: Sequence[Attempt], kept: Sequence[Item] = ()) -> None:
+        """Delete the attempts' pictures, and what they were repaired from, but for what kept ones are made of."""
+        needed = {*self.job.recipe.pictures.values(), *(item.key for item in kept)}
+        needed |= {key for item in kept for key in item.rendered.pictures.values()}
+        made = {key for attempt in attempts for key in (attempt.key, *attempt.recipe.pictures.values())}
+        for key in sorted(made - needed):
+            await self.bench.store.delete(key)
 
     async def _discard_inputs(self) -> None:
         """The input pictures of a job of which nothing was kept."""
@@ -226,7 +275,7 @@ class Run:
             for key in self.job.recipe.pictures.values():
                 await self.bench.store.delete(key)
 
-    def _report(self, picture: int, progress: Progress, glimpse: Media | None) -> None:
+    def report(self, picture: int, progress: Progress, glimpse: Media | None) -> None:
         count = self.job.recipe.count
         fraction = max(self.job.progress.fraction, (picture + progress.fraction) / count)
         message = f"Picture {picture + 1} of {count}. {progress.message}" if count > 1 else progress.message
@@ -244,16 +293,18 @@ class Run:
         for listener in tuple(self._listeners):
             listener(self.job.progress)
 
-    async def _record(self, items: Sequence[Item] = (), **changes: object) -> None:
+    async def _record(self, change: Callable[[Job], dict[str, Any]], items: Sequence[Item] = ()) -> None:
         """Bring the ledger up to date. Raises StorageError when another process has taken the job over."""
-        job = self.job.but(**changes, updated=now())
-        saving = asyncio.create_task(self.bench.jobs.save(job, self.token, items))
-        try:
-            await asyncio.shield(saving)
-        finally:  # a cancel waits for the transaction: what is written down has happened
-            await asyncio.wait({saving})
-            if saving.exception() is None and saving.result():
-                self.job = job
+        async with self._writing:  # two pictures may be in hand
+            changes = change(self.job)
+            job = self.job.but(**changes, updated=now())
+            saving = asyncio.create_task(self.bench.jobs.save(job, self.token, items))
+            try:
+                await asyncio.shield(saving)
+            finally:  # a cancel waits for the transaction: what is written down has happened
+                await asyncio.wait({saving})
+                if saving.exception() is None and saving.result():
+                    self.job = job if "progress" in changes else job.but(progress=self.job.progress)
         if not saving.result():
             raise StorageError("Another process has taken this job over; what it makes counts, not this.")
         self._announce()
@@ -282,6 +333,40 @@ class Run:
             log.exception("the end of job %s could not be written down", self.job.id)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PictureDesk:
+    """The run, as the loop of one of its pictures sees it."""
+
+    run: Run
+    picture: int
+
+    def ticket(self, number: int) -> Ticket:
+        return ticket_of(self.run.job, self.picture, number)
+
+    def key(self, number: int) -> str:
+        return f"{self.run.job.id}/{number}/{self.picture + 1}.png"
+
+    async def keep(self, attempt: Attempt, picture: Media | None) -> None:
+        await self.run.keep(attempt, picture)
+
+    async def fetch(self, key: str) -> Media:
+        return await self.run.bench.store.get(key)
+
+    async def put(self, key: str, media: Media) -> None:
+        await self.run.bench.store.put(key, media)
+
+    def report(self, progress: Progress, glimpse: Media | None) -> None:
+        self.run.report(self.picture, progress, glimpse)
+
+
+def _wanted(outcome: Outcome) -> list[Attempt]:
+    """What of the attempts is filed: the best, first; all others that may be shown if the recipe says so."""
+    chosen = outcome.chosen
+    if chosen.recipe.acceptance.keep == "best":
+        return [chosen]
+    return [chosen, *(one for one in outcome.attempts if one.number != chosen.number and not one.barred)]
+
+
 def _said(stopped: asyncio.CancelledError) -> str | None:
     """What an engine adds to a stop, such as that its server is still at it."""
     return str(stopped) or None
@@ -296,7 +381,7 @@ def ticket_of(job: Job, picture: int, number: int) -> Ticket:
 
 def ticket_ids(job: Job) -> frozenset[str]:
     """The name of every render that the job may take."""
-    rounds = range(1, job.recipe.acceptance.attempts + 1)
+    rounds = range(1, job.recipe.acceptance.attempts + 2)  # one more where nothing drawn may be shown
     return frozenset(ticket_of(job, picture, number).id for picture in range(job.recipe.count) for number in rounds)
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Self
 
 from workflows.completion import complete
+from workflows.content import ContentRules
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StorageError, StudioError
 from workflows.gallery import Gallery
 from workflows.inputs import Given, Inlet, InputPicture, check_pictures
+from workflows.judges.panel import Panel
 from workflows.library import COMFYUI_STEP
-from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Sources, Store
+from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Recorder, Sources, Store
 from workflows.run import WAITING, Run, Workbench, ticket_ids
-from workflows.types import WORDLESS, FamilyProfile, Fault, Item, Job, Media, Progress, Recipe, new_id, now
+from workflows.types import WORDLESS, Acceptance, FamilyProfile, Fault, Item, Job, Media, Progress, Recipe, new_id, now
 
 MAX_WAITING = 100
 """Jobs that may wait at once; more is a runaway caller."""
@@ -28,6 +31,8 @@ POLL_SECONDS = 0.5
 NEAR_JOBS = 50
 """How many of the latest jobs are compared with a name that is none of an open job."""
 NO_PICTURES: Mapping[str, Given] = MappingProxyType({})
+OPTIONAL_CHECKS: Mapping[str, str] = {"vision": "vision needs a vision language model: set ATELIER_VISION_MODEL"}
+"""Checks that are only there when the owner set something, with what to set."""
 UNFINISHED = ("queued", "running", "interrupted")
 
 
@@ -37,6 +42,7 @@ class Studio:
 
     engines: Sequence[Engine]
     judges: Mapping[str, Judge]
+    """By name, cheapest first: in this order they are asked."""
     store: Store
     jobs: Jobs
     items: Items
@@ -44,6 +50,11 @@ class Studio:
     presence: Presence
     graphs: Graphs | None = None
     """Who finds things in pictures by their names (mask_text), where anyone can."""
+    rules: ContentRules = field(default_factory=ContentRules)
+    gate: Judge | None = None
+    """Asked of every picture: what it bars is neither shown nor kept."""
+    recorder: Recorder | None = None
+    """Where every job is logged, if anywhere."""
     _runs: dict[str, Run] = field(default_factory=dict[str, Run], init=False)
 
     async def __aenter__(self) -> Self:
@@ -60,13 +71,16 @@ class Studio:
 
         `pictures` by role: source, mask, control_1, ..., reference_1, ...; each a reference that the gallery or the
         sources may open, or the bytes themselves. Raises BadRecipe for what cannot be drawn, EngineUnavailable with
-        every engine's reason.
+        every engine's reason, Refused for what the content rules forbid: nothing of that is kept.
         """
         self._admit(recipe)
+        await asyncio.to_thread(self.rules.check, recipe)
         if "source" in pictures and recipe.task == "txt2img":
             recipe = recipe.but(task="img2img")
         check_pictures(recipe, pictures)
         opened = await Inlet(items=self.items, store=self.store, sources=self.sources).open(pictures)
+        texts = [text for picture in opened.values() for text in (*picture.texts, picture.words)]
+        await asyncio.to_thread(self.rules.check, recipe, texts)
         job_id = new_id()
         keys = {role: f"{job_id}/input/{role}.png" for role in opened}
         recipe = _with_origin(recipe.with_pictures(keys), opened.get("source"))
@@ -161,9 +175,7 @@ class Studio:
     def _admit(self, recipe: Recipe) -> None:
         if len(self._runs) >= MAX_WAITING:
             raise EngineUnavailable(f"{MAX_WAITING} jobs wait already: cancel some (get_queue, cancel) or wait.")
-        unknown = next((check for check in recipe.acceptance.checks if check not in self.judges), None)
-        if unknown is not None:
-            raise BadRecipe("checks", unknown, f"the checks are: {', '.join(self.judges)}")
+        check_acceptance(recipe.acceptance, self.judges)
         if recipe.mask_text and self.graphs is None:
             raise EngineUnavailable(f"mask_text needs ComfyUI, which finds things in pictures: {COMFYUI_STEP}")
 
@@ -198,11 +210,27 @@ class Studio:
         raise EngineUnavailable(f"No engine takes this. {' '.join(reasons)}{hint}")
 
     def _start(self, job: Job, engine: Engine, profile: FamilyProfile, token: str = "") -> None:
-        judges = [self.judges[check] for check in job.recipe.acceptance.checks]
-        bench = Workbench(store=self.store, jobs=self.jobs, engine=engine, judges=judges, graphs=self.graphs)
+        bench = Workbench(
+            store=self.store,
+            jobs=self.jobs,
+            engine=engine,
+            panel=self._panel(job.recipe),
+            permit=partial(self._permitted, profile),
+            graphs=self.graphs,
+            recorder=self.recorder,
+        )
         run = Run(job=job, profile=profile, bench=bench, token=token)
         self._runs[job.id] = run
         run.start(on_end=lambda: self._runs.pop(job.id, None))
+
+    def _permitted(self, profile: FamilyProfile, recipe: Recipe) -> Recipe:
+        """What is drawn for the recipe: the same with words against what may not be shown. Raises Refused."""
+        self.rules.check(recipe)
+        return self.rules.safeguarded(recipe, profile)
+
+    def _panel(self, recipe: Recipe) -> Panel:
+        wanted = [judge for name, judge in self.judges.items() if name in recipe.acceptance.checks]
+        return Panel(judges=wanted, gate=self.gate)
 
     async def _orphaned(self, job: Job) -> bool:
         return job.owner is None or not await self.presence.alive(job.owner)
@@ -236,6 +264,16 @@ class Studio:
         return settled
 
 
+def check_acceptance(acceptance: Acceptance, judges: Collection[str]) -> None:
+    """Whether these judges can be asked for what is wanted of them. Raises BadRecipe."""
+    unknown = next((check for check in acceptance.checks if check not in judges), None)
+    if unknown is not None:
+        missing = f"; {OPTIONAL_CHECKS[unknown]}" if unknown in OPTIONAL_CHECKS else ""
+        raise BadRecipe("checks", unknown, f"the checks are: {', '.join(judges)}{missing}")
+    if acceptance.best_of > 1 and not (acceptance.validate_ and acceptance.checks):
+        raise BadRecipe("best_of", acceptance.best_of, "it needs validate and a check: the judges do the choosing")
+
+
 def _with_origin(recipe: Recipe, source: InputPicture | None) -> Recipe:
     """The recipe with its parent, and for a task without words the words of the picture it works on."""
     parent = source.item_id if source and source.item_id else recipe.source_item
@@ -257,5 +295,7 @@ def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
         kept |= dict.fromkeys(("steps", "cfg", "sampler", "scheduler"))
     if reworded:
         return item.recipe.but(**kept | dict(overrides))
-    once = item.recipe.acceptance.but(auto_retry=False)
+    if overrides.get("seed", item.seed) != item.seed:
+        kept["batch_index"] = None
+    once = item.recipe.acceptance.but(auto_retry=False, best_of=1)
     return item.rendered.but(**kept | {"acceptance": once} | dict(overrides))

@@ -40,7 +40,7 @@ async def carry_out(app: App, start: Callable[[], Awaitable[Job]], given: Mappin
     answer = await answers.job_answer(app.gallery, job)
     await asyncio.to_thread(deliver, answer, given["output"])
     print_json(answer) if as_json else tell(answer)
-    return exit_code(job, answer)
+    return exit_code(job)
 
 
 def _control(entry: str) -> dict[str, str]:
@@ -122,8 +122,7 @@ def tell(answer: Answer) -> None:
         out.print(f"[bold]{safe(picture['path'])}[/bold]")
 
 
-def exit_code(job: Job, answer: Answer) -> int:
+def exit_code(job: Job) -> int:
     if job.state != "succeeded":
         return FAILED
-    pictures = answer.get("images") or [answer.get("validation", {})]
-    return NOT_ACCEPTED if any(picture.get("passed") is False for picture in pictures) else DONE
+    return NOT_ACCEPTED if any(outcome.accepted is False for outcome in job.outcomes) else DONE

@@ -43,7 +43,11 @@ def generate_command(parts: Parts) -> Command:
         validate: o.Validate = True,
         auto_retry: o.Retry = True,
         retry_limit: o.RetryLimit = 3,
+        retry_strategy: o.Strategy = "auto",
         positive_threshold: o.Threshold = 0.25,
+        checks: o.Checks = None,
+        best_of: o.BestOf = 1,
+        keep: o.Keep = "best",
         output: o.Output = None,
         as_json: Json = False,
     ) -> None:
@@ -72,6 +76,8 @@ def inpaint_command(parts: Parts) -> Command:
         validate: o.Validate = True,
         auto_retry: o.Retry = True,
         retry_limit: o.RetryLimit = 3,
+        checks: o.Checks = None,
+        best_of: o.BestOf = 1,
         output: o.Output = None,
         as_json: Json = False,
     ) -> None:
@@ -98,6 +104,8 @@ def outpaint_command(parts: Parts) -> Command:
         validate: o.Validate = True,
         auto_retry: o.Retry = True,
         retry_limit: o.RetryLimit = 3,
+        checks: o.Checks = None,
+        best_of: o.BestOf = 1,
         output: o.Output = None,
         as_json: Json = False,
     ) -> None:

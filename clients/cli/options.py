@@ -31,7 +31,14 @@ Count = Annotated[int, typer.Option("--count", "-c", help="Pictures to make.")]
 Denoise = Annotated[float | None, typer.Option(help="How far to leave the input picture, 0 to 1.")]
 Validate = Annotated[bool, typer.Option("--validate/--no-validate", help="Have it judged.")]
 Retry = Annotated[bool, typer.Option("--retry/--no-retry", help="Try again when the judge says no.")]
-RetryLimit = Annotated[int, typer.Option(help="Attempts in all.")]
+RetryLimit = Annotated[int, typer.Option(help="Rounds in all.")]
+Strategy = Annotated[str, typer.Option(help="What a retry changes: auto (what is wrong), seed, prompt, progressive.")]
+Checks = Annotated[
+    list[str] | None,
+    typer.Option("--check", help="clip (alone by default), people, pose, quality, content, vision; several times."),
+]
+BestOf = Annotated[int, typer.Option(help="Candidates that the judges choose from.")]
+Keep = Annotated[str, typer.Option(help="best, or all: file every candidate.")]
 Threshold = Annotated[float, typer.Option("--threshold", help="CLIP score that passes.")]
 Added = Annotated[int, typer.Option(help="Pixels to add at this side.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Copy to this file or folder.")]

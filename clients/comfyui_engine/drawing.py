@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from clients.comfyui_engine.memory import FIRST, LADDER, Rung, given_up, said
+from clients.comfyui_engine.memory import Rung, given_up, ladder, said
 from clients.comfyui_engine.pictures import same_pixels, size_of
 from clients.comfyui_engine.progress import Tracker
 from utils.images import BadPicture
@@ -88,7 +88,7 @@ class Drawing:
             self.notes.append(NO_FACE)
         self.tracker.finish()
         facts = self._facts(drawn, time.perf_counter() - began)
-        return [self._artifact(drawn, facts, *picture) for picture in drawn.pictures]
+        return [self._artifact(drawn, facts, place, *picture) for place, picture in enumerate(drawn.pictures)]
 
     async def mask(self) -> Media:
         """What a mask finder's setup draws."""
@@ -110,7 +110,8 @@ class Drawing:
         """The first rung that fits into the server's memory."""
         tried: list[Rung] = []
         last = OutOfMemory("")
-        for rung, setup, graph in self._rungs(placed, await self.server.inventory()):
+        count = await self.server.at_once(self.recipe, self.setup)
+        for rung, setup, graph in self._rungs(count, placed, await self.server.inventory()):
             if tried:
                 self.tracker.say(f"Out of memory; drawing again {rung.words}")
                 await self.server.client.free()
@@ -119,17 +120,18 @@ class Drawing:
                 drawn = await self._drawn(setup, graph, len(tried))
             except OutOfMemory as error:
                 last = error
+                self.server.did_not_fit(self.recipe, self.setup, rung.count)
                 continue
-            self.notes += [said(rung)] if rung is not FIRST else []
+            self.notes += [said(rung)] if len(tried) > 1 else []
             return drawn
         raise given_up(tried, last, self.server.url) from last
 
-    def _rungs(self, placed: Placed, inventory: Inventory) -> Iterator[tuple[Rung, Setup, Graph]]:
+    def _rungs(self, count: int, placed: Placed, inventory: Inventory) -> Iterator[tuple[Rung, Setup, Graph]]:
         """The rungs that make another graph than the ones before: not every one changes something for every recipe."""
         seen: list[Graph] = []
-        for rung in LADDER:
+        for rung in ladder(count):
             setup = placed.into(self._setup_for(rung, inventory))
-            graph = draft(self.recipe, setup)
+            graph = draft(self.recipe.but(count=rung.count), setup)
             if graph not in seen:
                 seen.append(graph)
                 yield rung, setup, graph
@@ -217,8 +219,13 @@ class Drawing:
         }
         return {name: value for name, value in told.items() if value is not None}
 
-    def _artifact(self, drawn: Drawn, facts: dict[str, Any], media: Media, width: int, height: int) -> Artifact:
+    def _artifact(
+        self, drawn: Drawn, facts: dict[str, Any], place: int, media: Media, width: int, height: int
+    ) -> Artifact:
         seed = self.recipe.seed or 0
+        alone = len(drawn.pictures) == 1
+        told = self.recipe.batch_index if alone else place
+        facts = facts | ({} if told is None else {"batch_index": told})
         return Artifact(media=media, seed=seed, width=width, height=height, model=drawn.setup.model, facts=facts)
 
 

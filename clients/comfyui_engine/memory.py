@@ -1,12 +1,9 @@
-"""The ladder against a full memory: what to give up next, and what to say of it. Pure.
-
-A batch is always drawn one picture at a time (a job of four is four prompts), so "a batch of one" holds from the start.
-"""
+"""The ladder against a full memory: what to give up next, and what to say of it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from workflows.drawing.setup import Thrift
 from workflows.errors import OutOfMemory
@@ -14,10 +11,11 @@ from workflows.errors import OutOfMemory
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
-    """One step down: how thrifty to draw, and the words for it."""
+    """One step down: how thrifty to draw, how many pictures at once, and the words for it."""
 
     thrift: Thrift
     words: str
+    count: int = 1
 
 
 FIRST = Rung(thrift=Thrift(), words="as asked")
@@ -41,6 +39,15 @@ LADDER: Sequence[Rung] = (
     ),
 )
 """From what nobody sees to what everybody does. The server is asked to free its memory before each but the first."""
+
+
+def ladder(count: int) -> Iterator[Rung]:
+    """Fewer pictures at once come before all else: who asked for several asks again for those that are left."""
+    yield replace(FIRST, count=count)
+    while count > 1:
+        count //= 2
+        yield replace(FIRST, count=count, words=f"{count} at once" if count > 1 else "one at a time")
+    yield from LADDER[1:]
 
 
 def said(rung: Rung) -> str:

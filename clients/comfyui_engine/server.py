@@ -15,6 +15,7 @@ from clients.comfyui_engine.drains import bare
 from clients.comfyui_engine.pool import Health
 from clients.comfyui_engine.stock import Stock
 from utils.images import sha256
+from workflows.drawing.batches import at_once
 from workflows.drawing.fitting import fit
 from workflows.errors import EngineUnavailable, NotFound, ServiceError, StudioError
 from workflows.types import ServerStatus
@@ -59,6 +60,8 @@ class Server:
         """Somebody has waited long enough for the look that is under way."""
         self._version = ""
         self._warnings: tuple[str, ...] = ()
+        self._memory: int | None = None
+        self._fitting: dict[tuple[str, int], int] = {}
 
     async def open(self) -> None:
         """Make ready to ask; sends nothing."""
@@ -102,6 +105,8 @@ class Server:
         """What we know of its files may not be true any more: read and upload anew."""
         self.stock.forget()
         self._uploaded.clear()
+        self._memory = None
+        self._fitting.clear()
 
     def abandon(self, prompt_id: str) -> None:
         """A prompt that nobody wants from here any more: stopped once the server answers, which is asked for next."""
@@ -167,6 +172,20 @@ class Server:
             if self.health.down:
                 raise
         return fit(recipe, await self.inventory(anew=True))
+
+    async def at_once(self, recipe: Recipe, setup: Setup) -> int:
+        """How many of the recipe's pictures to ask for in one prompt. Raises EngineUnavailable, AccessDenied."""
+        if recipe.count == 1:
+            return 1
+        if self._memory is None:
+            device = _drawing_device(await self.client.system_stats())
+            self._memory = 0 if device.get("type") == "cpu" else int(device.get("vram_total") or 0)
+        count = at_once(recipe, setup, await self.inventory(), self._memory or None)
+        return min(count, self._fitting.get(_weight(recipe, setup), count))
+
+    def did_not_fit(self, recipe: Recipe, setup: Setup, count: int) -> None:
+        """So many of these at once were too many: it is asked for fewer from now on."""
+        self._fitting[_weight(recipe, setup)] = max(1, count // 2)
 
     # ------------------------------------------------------------------ what it does
 
@@ -269,6 +288,11 @@ class Server:
 
     def _silent(self, why: str, draining: bool) -> ServerStatus:
         return ServerStatus(url=self.url, available=False, detail=why, draining=draining, ours=self.ours)
+
+
+def _weight(recipe: Recipe, setup: Setup) -> tuple[str, int]:
+    """What decides how many fit: the model and the pixels."""
+    return setup.model, (recipe.width or 0) * (recipe.height or 0)
 
 
 def _described(inventory: Inventory) -> str:

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import inspect
 import io
+import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from clients.diffusers_engine.batches import at_once, empty_cache, free_memory, ran_out
 from clients.diffusers_engine.loading import Loaded, diffusers_library
 from clients.diffusers_engine.preview import LatentColours
-from clients.diffusers_engine.prompts import prompt_arguments
+from clients.diffusers_engine.prompts import POOLED
 from clients.diffusers_engine.samplers import build_scheduler, sampler_of
 from utils.images import decode
 from workflows.errors import BadRecipe
 from workflows.types import MAX_SEED, Artifact, Media, Recipe, RenderStep
 
+EACH = frozenset({"prompt", "negative_prompt", "image", "mask_image", *POOLED})
+"""Arguments of a pipeline that a batch takes once for each picture."""
 PREVIEWS = 4
 """Previews of one picture, evenly spread over its steps."""
-DENOISE = 0.7
-"""How much of a source picture is drawn anew when the recipe does not say."""
+DENOISE = {"img2img": 0.7, "inpaint": 0.9}
+"""How much of a source picture, or of its masked part, is drawn anew when the recipe does not say."""
+MAKERS = {"img2img": "AutoPipelineForImage2Image", "inpaint": "AutoPipelineForInpainting"}
+"""What makes a task's pipeline of another one's weights."""
 
 
 class Stopped(Exception):
@@ -48,50 +54,71 @@ class _Render:
 
     pipe: Any
     arguments: dict[str, Any]
+    size: tuple[int, int]
     facts: dict[str, Any]
     notes: list[str]
 
 
-def draw(loaded: Loaded, recipe: Recipe, source: Media | None, watch: Watch) -> list[Artifact]:
-    """Render `recipe.count` pictures, their seeds following each other.
+def draw(
+    loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media], watch: Watch, free: int | None = None
+) -> list[Artifact]:
+    """Render as many of `recipe.count` pictures as fit at once, at least one; their seeds follow each other.
 
-    Raises BadRecipe, Stopped, and whatever the pipeline raises.
+    `free`: bytes of memory for a batch, where the device should not be asked. Raises BadRecipe, Stopped, and whatever
+    the pipeline raises.
     """
-    render = _prepared(loaded, recipe, source)
+    render = _prepared(loaded, recipe, inputs)
     first = random.getrandbits(32) if recipe.seed is None else recipe.seed
-    made: list[Artifact] = []
-    for number in range(recipe.count):
-        seed = (first + number) % (MAX_SEED + 1)
-        began = time.perf_counter()
-        picture, notes = _picture(loaded, render, seed, _Steps(loaded, watch, number, recipe.count))
-        media = Media(data=_png(picture), media_type="image/png")
-        told = {"seconds": round(time.perf_counter() - began, 3), "notes": render.notes + notes}
-        made.append(
-            Artifact(
-                media=media,
-                seed=seed,
-                width=picture.width,
-                height=picture.height,
-                model=loaded.source.name,
-                model_hash=loaded.model_hash,
-                facts=render.facts | told,
-            )
-        )
-    return made
+    seeds = [(first + number) % (MAX_SEED + 1) for number in range(recipe.count)]
+    free = free_memory(loaded.device) if free is None else free
+    count = min(loaded.most, at_once(recipe.count, math.prod(render.size), free))
+    steps = _Steps(loaded, watch)
+    began = time.perf_counter()
+    while (drawn := _attempted(render, seeds[:count], steps)) is None:
+        loaded.most = count = count // 2
+        watch.tell(RenderStep(step=0, steps=recipe.steps or 1, message=f"Out of memory; drawing {count} at once"))
+    seconds = round((time.perf_counter() - began) / count, 3)
+    return [_artifact(loaded, render, seed, seconds, *one) for seed, one in zip(seeds, drawn, strict=False)]
 
 
-def _prepared(loaded: Loaded, recipe: Recipe, source: Media | None) -> _Render:
+def _attempted(render: _Render, seeds: Sequence[int], steps: _Steps) -> list[tuple[Any, bool]] | None:
+    """The pictures of these seeds; None when several at once are too many for the memory."""
+    try:
+        return _pictures(render, seeds, steps)
+    except RuntimeError as error:
+        if len(seeds) == 1 or not ran_out(error):
+            raise
+    empty_cache()  # outside the except block, whose traceback holds the tensors
+    return None
+
+
+def _artifact(loaded: Loaded, render: _Render, seed: int, seconds: float, picture: Any, flagged: bool) -> Artifact:
+    told = {"seconds": seconds, "notes": render.notes + _notes(loaded, picture, flagged)}
+    return Artifact(
+        media=Media(data=_png(picture), media_type="image/png"),
+        seed=seed,
+        width=picture.width,
+        height=picture.height,
+        model=loaded.source.name,
+        model_hash=loaded.model_hash,
+        facts=render.facts | told,
+    )
+
+
+def _prepared(loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media]) -> _Render:
     profile = loaded.family.profile
     pipe = _pipeline_for(loaded, recipe)
     sampler = _set_scheduler(loaded, pipe, recipe)
     negative = recipe.negative if profile.negatives else ""
-    arguments, notes = prompt_arguments(pipe, recipe.prompt, negative, weights=profile.weights)
+    arguments, notes = loaded.words.arguments(loaded.pipe, recipe.prompt, negative, weights=profile.weights)
     size = recipe.width or profile.width, recipe.height or profile.height
     arguments |= _settings(loaded, recipe, size)
-    if recipe.task == "img2img":
-        picture, said = _source_picture(source, size)
-        arguments |= {"image": picture, "strength": recipe.denoise or DENOISE}
+    if recipe.task in DENOISE:
+        picture, said = _source_picture(inputs.get("source"), recipe.task, size)
+        arguments |= {"image": picture, "strength": recipe.denoise or DENOISE[recipe.task]}
         notes += said
+    if recipe.task == "inpaint":
+        arguments["mask_image"] = _mask(inputs.get("mask"), size)
     if recipe.negative and not profile.negatives:
         notes.append(f"{profile.title} knows no negative prompt; it was left out.")
     facts = {
@@ -105,7 +132,7 @@ def _prepared(loaded: Loaded, recipe: Recipe, source: Media | None) -> _Render:
     }
     taken = inspect.signature(pipe.__call__).parameters
     known = {name: value for name, value in arguments.items() if name in taken}
-    return _Render(pipe=pipe, arguments=known, facts=facts, notes=notes)
+    return _Render(pipe=pipe, arguments=known, size=size, facts=facts, notes=notes)
 
 
 def _settings(loaded: Loaded, recipe: Recipe, size: tuple[int, int]) -> dict[str, Any]:
@@ -121,13 +148,14 @@ def _settings(loaded: Loaded, recipe: Recipe, size: tuple[int, int]) -> dict[str
 
 
 def _pipeline_for(loaded: Loaded, recipe: Recipe) -> Any:
-    """The pipeline of the task; the one for img2img shares the weights and is made once."""
-    if recipe.task == "txt2img":
+    """The pipeline of the task; those for other tasks share the weights and are made once."""
+    if recipe.task not in MAKERS:
         return loaded.pipe
-    if loaded.img2img is None:
-        loaded.img2img = diffusers_library().AutoPipelineForImage2Image.from_pipe(loaded.pipe)
-        loaded.img2img.set_progress_bar_config(disable=True)
-    return loaded.img2img
+    if recipe.task not in loaded.others:
+        other = getattr(diffusers_library(), MAKERS[recipe.task]).from_pipe(loaded.pipe)
+        other.set_progress_bar_config(disable=True)
+        loaded.others[recipe.task] = other
+    return loaded.others[recipe.task]
 
 
 def _set_scheduler(loaded: Loaded, pipe: Any, recipe: Recipe) -> str:
@@ -140,35 +168,40 @@ def _set_scheduler(loaded: Loaded, pipe: Any, recipe: Recipe) -> str:
     return "default"
 
 
-def _source_picture(source: Media | None, size: tuple[int, int]) -> tuple[Any, list[str]]:
+def _source_picture(source: Media | None, task: str, size: tuple[int, int]) -> tuple[Any, list[str]]:
     """The source at the size to draw; another shape is cropped around its middle. Raises BadRecipe, BadPicture."""
     from PIL import Image, ImageOps
 
     if source is None:
-        raise BadRecipe("source", None, "img2img needs an input picture")
+        raise BadRecipe("source", None, f"{task} needs an input picture")
     picture = decode(source.data).convert("RGB")
     same_shape = abs(picture.width * size[1] - picture.height * size[0]) <= max(picture.size)
     notes = [] if same_shape else [f"The source was cropped around its middle to {size[0]}x{size[1]}."]
     return ImageOps.fit(picture, size, Image.Resampling.LANCZOS), notes
 
 
+def _mask(mask: Media | None, size: tuple[int, int]) -> Any:
+    """The mask at the size to draw. Raises BadRecipe, BadPicture."""
+    from PIL import Image
+
+    if mask is None:
+        raise BadRecipe("mask_image", None, "inpaint needs a mask: white is painted anew")
+    return decode(mask.data).convert("L").resize(size, Image.Resampling.NEAREST)
+
+
 class _Steps:
     """What the pipeline calls after every step: stops when asked to, and reports, sometimes with a preview."""
 
-    def __init__(self, loaded: Loaded, watch: Watch, number: int, count: int) -> None:
+    def __init__(self, loaded: Loaded, watch: Watch) -> None:
         self._loaded = loaded
         self._watch = watch
-        self._number = number
-        self._count = count
 
     def __call__(self, pipe: Any, index: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
         self._watch.check()
-        steps = int(pipe.num_timesteps)
-        step = self._number * steps + index + 1
-        total = steps * self._count
+        step, steps = index + 1, int(pipe.num_timesteps)
         wanted = index % max(1, steps // PREVIEWS) == 0 and 0 < index < steps - 1
         preview = self._preview(values.get("latents")) if wanted else None
-        self._watch.tell(RenderStep(step=step, steps=total, message=f"Step {step} of {total}", preview=preview))
+        self._watch.tell(RenderStep(step=step, steps=steps, message=f"Step {step} of {steps}", preview=preview))
         return values
 
     def _preview(self, latents: Any) -> Media | None:
@@ -179,24 +212,47 @@ class _Steps:
         return self._loaded.colours.preview(latents)
 
 
-def _picture(loaded: Loaded, render: _Render, seed: int, steps: _Steps) -> tuple[Any, list[str]]:
-    """One picture and notes about it. The noise comes from the CPU, so that a seed means the same on every device."""
+def _pictures(render: _Render, seeds: Sequence[int], steps: _Steps) -> list[tuple[Any, bool]]:
+    """The pictures of these seeds, and whether the model's own safety checker blackened each.
+
+    The noise comes from the CPU, so that a seed means the same on every device; every picture of a batch has a
+    generator of its own, so that it is what its seed alone gives, but for the rounding of larger matrices.
+    """
     import torch
 
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+    several = len(seeds) > 1
+    if several and hasattr(render.pipe.vae, "enable_slicing"):
+        render.pipe.vae.enable_slicing()  # decoded one by one, or decoding would be what does not fit
     result = render.pipe(
-        **render.arguments,
-        generator=torch.Generator("cpu").manual_seed(seed),
+        **(for_each(render.arguments, len(seeds)) if several else render.arguments),
+        generator=generators if several else generators[0],
         callback_on_step_end=steps,
         output_type="pil",
     )
-    flagged = getattr(result, "nsfw_content_detected", None)
-    notes = ["The model's own safety checker blackened this picture."] if flagged and any(flagged) else []
+    flags = getattr(result, "nsfw_content_detected", None) or [False] * len(seeds)
+    return list(zip(result.images, map(bool, flags), strict=True))
+
+
+def for_each(arguments: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Words and pictures once for each picture: not every pipeline repeats embeddings for num_images_per_prompt."""
+    import torch
+
+    def repeated(name: str, value: Any) -> Any:
+        if value is None or name not in EACH:
+            return value
+        return torch.cat([value] * count) if isinstance(value, torch.Tensor) else [value] * count
+
+    return {name: repeated(name, value) for name, value in arguments.items()}
+
+
+def _notes(loaded: Loaded, picture: Any, flagged: bool) -> list[str]:
+    notes = ["The model's own safety checker blackened this picture."] if flagged else []
     profile = loaded.family.profile
-    picture = result.images[0]
     if profile.name == "demo" and picture.size != (profile.width, profile.height):
         own = f"{profile.width}x{profile.height}"
         notes.append(f"{picture.width}x{picture.height} is not the demo model's own size; it draws best at {own}.")
-    return picture, notes
+    return notes
 
 
 def _png(picture: Any) -> bytes:

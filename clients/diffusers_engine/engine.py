@@ -33,7 +33,9 @@ from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelI
 
 log = logging.getLogger("atelier.diffusers")
 
-TASKS = ("txt2img", "img2img")
+TASKS = ("txt2img", "img2img", "inpaint")
+INPAINTING = frozenset({"StableDiffusionPipeline", "StableDiffusionXLPipeline"})
+"""Pipelines whose inpainting was tried; that of the demo model is the first."""
 STOP_PATIENCE = 10.0
 """Seconds that a cancelled render is waited for: a step of a large model on a CPU, not a whole download."""
 
@@ -90,7 +92,7 @@ class DiffusersEngine:
     async def render(
         self, recipe: Recipe, inputs: Mapping[str, Media], report: Report, ticket: Ticket
     ) -> Sequence[Artifact]:
-        """Draw when those who came before have been served.
+        """Draw when those who came before have been served; of several pictures as many as fit at once.
 
         The same recipe gives the same pixels on the same machine. Cancelling stops at the next step; the error goes
         on when the thread has really stopped, or after STOP_PATIENCE. The ticket is of no use here: what a process drew
@@ -108,7 +110,7 @@ class DiffusersEngine:
         self._stop_idling()
         self._active += 1
         try:
-            future = self._worker.submit(lambda: self._render(recipe, inputs.get("source"), watch))
+            future = self._worker.submit(lambda: self._render(recipe, inputs, watch))
             return await _stoppable(future, watch)
         finally:
             self._active -= 1
@@ -141,6 +143,8 @@ class DiffusersEngine:
                 find_sampler(sampler, found.profile.name)
         except (BadRecipe, NotFound) as error:
             return str(error)
+        if recipe.task == "inpaint" and found.profile.name != "demo" and not INPAINTING.intersection(found.pipelines):
+            return f"This engine does not do inpaint with {found.profile.title}; ComfyUI does."
         return size_refusal(found, found.profile, recipe.width, recipe.height)
 
     def _status(self) -> EngineStatus:
@@ -163,13 +167,13 @@ class DiffusersEngine:
         except (BadRecipe, NotFound) as error:
             return f"No model can be used: {error} It"
 
-    def _render(self, recipe: Recipe, source: Media | None, watch: Watch) -> list[Artifact]:
+    def _render(self, recipe: Recipe, inputs: Mapping[str, Media], watch: Watch) -> list[Artifact]:
         """On the worker thread: every failure leaves as one of our errors."""
         try:
             watch.check()
             loaded = self._ready(recipe, watch)
             with threads_for(loaded.parameters):
-                return draw(loaded, recipe, source, watch)
+                return draw(loaded, recipe, inputs, watch)
         except (StudioError, Stopped):
             raise
         except Exception as error:
@@ -222,7 +226,7 @@ def _beyond(recipe: Recipe) -> Iterator[str]:
         "LoRAs": recipe.loras,
         "control pictures": recipe.controls,
         "reference pictures": recipe.references,
-        "masks": recipe.mask or recipe.mask_text,
+        "masks by words": recipe.mask_text,
         "transparent pictures": recipe.transparent,
         "the hires second pass": recipe.hires,
         f"the scheduler {recipe.scheduler!r}": recipe.scheduler not in {None, *SCHEDULERS},

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from clients.diffusers_engine.models import INDEX, Shelf, Source, family_of_folder, header_names, weight_files
 from clients.diffusers_engine.preview import LatentColours
+from clients.diffusers_engine.prompts import Wordings
 from workflows.errors import EngineUnavailable, ExtraMissing, NotFound
 from workflows.families import Family, family_of_header
+from workflows.types import MAX_CANDIDATES
 
 PURPOSE = "Drawing in this process"
 PACKAGES = ("torch", "diffusers", "transformers", "compel")
@@ -31,7 +33,11 @@ class Loaded:
     model_hash: str | None
     scheduler: Any
     """The pipeline's own scheduler; every sampler starts from its configuration."""
-    img2img: Any = None
+    others: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Pipelines of other tasks on the same weights, made when they are first needed."""
+    words: Wordings = field(default_factory=Wordings)
+    most: int = MAX_CANDIDATES
+    """Pictures at once that its memory has held so far."""
     colours: LatentColours | None = None
     parameters: int = 0
     gigabytes: float = 0.0

@@ -7,7 +7,6 @@ ATELIER_LOCAL_MODEL; files that can run code when opened (pickles) are refused w
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from utils.hub import hub_cache
 from workflows.errors import BadRecipe, NotFound
 from workflows.families import Family, family, family_of_header, family_of_pipeline
 from workflows.types import FamilyProfile, ModelInfo
@@ -100,10 +100,7 @@ class Shelf:
 
     def hub_cache(self) -> Path:
         """Where huggingface_hub keeps what it fetched."""
-        if self._hub_cache:
-            return self._hub_cache
-        home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-        return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
+        return self._hub_cache or hub_cache()
 
     def _demo_source(self) -> Source:
         return Source(str(self._demo_facts().get("name", "demo")), "demo", str(self._demo))

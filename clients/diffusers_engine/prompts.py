@@ -1,4 +1,4 @@
-"""Prompts as a pipeline takes them: plain text where that is enough, weighted embeddings where it is not.
+"""Prompts as a pipeline takes them: its own embeddings where they are enough, weighted ones where they are not.
 
 Brackets and texts longer than the encoder's context go through compel, from pieces that we parsed: compel's own
 prompt language reads '+', '-' and quotes as operators, which people's prompts contain by accident.
@@ -6,28 +6,79 @@ prompt language reads '+', '-' and quotes as operators, which people's prompts c
 
 from __future__ import annotations
 
+import inspect
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 from utils.emphasis import Part, emphasis
 
+KEPT = 8
+"""Prompts whose embeddings are kept; those of a T5 encoder are a few megabytes each."""
+PAIR = ("prompt_embeds", "negative_prompt_embeds")
+POOLED = (*PAIR, "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+EMBEDDINGS = {
+    "StableDiffusionPipeline": PAIR,
+    "StableDiffusionXLPipeline": POOLED,
+    "StableDiffusion3Pipeline": POOLED,
+    "FluxPipeline": ("prompt_embeds", "pooled_prompt_embeds"),
+}
+"""What `encode_prompt` of a pipeline gives, in its order, by the names under which the pipeline takes it."""
+
+
+class Wordings:
+    """What the latest prompts came to: a picture that differs in its seed alone runs no text encoder.
+
+    It holds embeddings on the model's device and lives and dies with the model.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], tuple[dict[str, Any], list[str]]] = OrderedDict()
+
+    def arguments(self, pipe: Any, prompt: str, negative: str, *, weights: bool) -> tuple[dict[str, Any], list[str]]:
+        """As `prompt_arguments`."""
+        if (prompt, negative) not in self._kept:
+            self._kept[prompt, negative] = prompt_arguments(pipe, prompt, negative, weights=weights)
+        self._kept.move_to_end((prompt, negative))
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        arguments, notes = self._kept[prompt, negative]
+        return dict(arguments), list(notes)
+
 
 def prompt_arguments(pipe: Any, prompt: str, negative: str, *, weights: bool) -> tuple[dict[str, Any], list[str]]:
     """What to call the pipeline with, and what to tell the user about it.
 
-    Without emphasis, and within the encoder's context, the pipeline gets the text itself, so that the pixels are those
-    of the bare pipeline. Otherwise weights are applied to the embeddings, and longer text is encoded in parts of the
-    encoder's context that follow each other (the shorter prompt is filled up with empty parts).
+    Without emphasis, and within the encoder's context, the embeddings are the pipeline's own, so that the pixels are
+    those of the bare pipeline; a pipeline that is not known here gets the text itself. Otherwise weights are applied to
+    the embeddings, and longer text is encoded in parts of the encoder's context that follow each other (the shorter
+    prompt is filled up with empty parts).
     """
     if not weights:
-        return {"prompt": prompt, "negative_prompt": negative or None}, []
+        return _plain(pipe, prompt, negative), []
     wanted, unwanted = emphasis(prompt), emphasis(negative)
     lengths = [_length(pipe, parts) for parts in (wanted, unwanted)]
     context = int(pipe.tokenizer.model_max_length)
     weighted = any(part.weight != 1.0 for part in (*wanted, *unwanted))
     if not weighted and max(lengths) <= context:
-        return {"prompt": _text(wanted), "negative_prompt": _text(unwanted) or None}, []
+        return _plain(pipe, _text(wanted), _text(unwanted)), []
     return _embeddings(pipe, wanted, unwanted), _notes(lengths, context)
+
+
+def _plain(pipe: Any, prompt: str, negative: str) -> dict[str, Any]:
+    """The pipeline's own embeddings of both texts, always for guidance; without any the negative one is not read."""
+    import torch
+
+    given: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative or None}
+    names = EMBEDDINGS.get(type(pipe).__name__.replace("Img2Img", "").replace("Inpaint", ""))
+    if names is None:
+        return given
+    given |= {"prompt_2": None, "prompt_3": None, "device": pipe.device}
+    given |= {"num_images_per_prompt": 1, "do_classifier_free_guidance": True}
+    taken = inspect.signature(pipe.encode_prompt).parameters
+    with torch.no_grad():
+        encoded = pipe.encode_prompt(**{name: value for name, value in given.items() if name in taken})
+    return dict(zip(names, encoded, strict=False))  # Flux gives the positions of its tokens besides
 
 
 def _notes(lengths: list[int], context: int) -> list[str]:

@@ -8,7 +8,18 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from workflows.types import MAX_EDGE, MAX_PROMPT, MAX_SEED, ControlKind, Quality, ReferenceMode, UpscaleMethod
+from workflows.types import (
+    MAX_CANDIDATES,
+    MAX_EDGE,
+    MAX_PROMPT,
+    MAX_SEED,
+    ControlKind,
+    Kept,
+    Quality,
+    ReferenceMode,
+    RetryStrategy,
+    UpscaleMethod,
+)
 
 DEFAULT_WAIT = 40
 MAX_WAIT = 45
@@ -43,11 +54,16 @@ Sampler = Annotated[str | None, Field(max_length=60, description="Sampler name")
 Seed = Annotated[int, Field(ge=-1, le=MAX_SEED, description="-1: random")]
 Count = Annotated[int, Field(ge=1, le=8, description="Pictures")]
 EngineName = Annotated[str, Field(max_length=60, description="Engine name")]
-Validate = Annotated[bool, Field(description="Judge with CLIP")]
+Validate = Annotated[bool, Field(description="Have it judged")]
 AutoRetry = Annotated[bool, Field(description="Retry when a judge says no")]
-RetryLimit = Annotated[int, Field(ge=1, le=10, description="Attempts in all")]
+RetryLimit = Annotated[int, Field(ge=1, le=10, description="Rounds in all")]
+Strategy = Annotated[RetryStrategy, Field(description="What a retry changes; auto: by what is wrong")]
+BestOf = Annotated[int, Field(ge=1, le=MAX_CANDIDATES, description="Candidates to choose from")]
+Keep = Annotated[Kept, Field(description="all: file every candidate")]
 Threshold = Annotated[float, Field(ge=-1, le=1, description="CLIP similarity to pass")]
-Checks = Annotated[list[str] | None, Field(max_length=8, description="Judges; default clip")]
+Checks = Annotated[
+    list[str] | None, Field(max_length=8, description="clip (default), people, pose, quality, content, vision")
+]
 WaitSeconds = Annotated[
     float,
     Field(ge=0, le=MAX_WAIT, description="Seconds; the job goes on"),

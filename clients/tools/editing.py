@@ -24,6 +24,8 @@ async def inpaint(
     seed: a.Seed = -1,
     count: a.Count = 1,
     validate: a.Validate = True,
+    checks: a.Checks = None,
+    best_of: a.BestOf = 1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
 ) -> dict[str, Any]:
     """Use this to replace or repair part of a picture: a mask or mask_text says where, the prompt what is there then.
@@ -45,6 +47,8 @@ async def outpaint(
     steps: a.Steps = None,
     seed: a.Seed = -1,
     validate: a.Validate = True,
+    checks: a.Checks = None,
+    best_of: a.BestOf = 1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
 ) -> dict[str, Any]:
     """Use this to extend a picture beyond its edges. The prompt says what the whole then shows."""

@@ -32,14 +32,18 @@ async def generate_image(
     validate: a.Validate = True,
     auto_retry: a.AutoRetry = True,
     retry_limit: a.RetryLimit = 3,
+    retry_strategy: a.Strategy = "auto",
     positive_threshold: a.Threshold = 0.25,
     checks: a.Checks = None,
+    best_of: a.BestOf = 1,
+    keep: a.Keep = "best",
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
 ) -> dict[str, Any]:
     """Use this whenever the user wants a new picture from words.
 
-    Renders, judges the picture against the prompt, retries with a revised prompt where the judge says no, and files
-    the best attempt. Leave out what you have no opinion on: it is the model's own. Status "running": call get_progress.
+    Renders, judges the picture against the prompt, retries by what the judges miss, and files the best attempt.
+    checks adds judges: people (their number), pose (bodies), quality; best_of draws candidates and keeps the best.
+    Leave out what you have no opinion on: it is the model's own. Status "running": call get_progress.
     """
     return await make(dict(locals()))
 
@@ -67,8 +71,11 @@ async def img2img(
     validate: a.Validate = True,
     auto_retry: a.AutoRetry = True,
     retry_limit: a.RetryLimit = 3,
+    retry_strategy: a.Strategy = "auto",
     positive_threshold: a.Threshold = 0.25,
     checks: a.Checks = None,
+    best_of: a.BestOf = 1,
+    keep: a.Keep = "best",
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
 ) -> dict[str, Any]:
     """Use this to make a new picture out of an existing one: a variation, another style, a changed detail.

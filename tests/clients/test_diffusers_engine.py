@@ -332,12 +332,12 @@ REFUSALS = [
     ({"scheduler": "karras", "sampler": "euler_a"}, "euler_a has no Karras form"),
     ({"scheduler": "karras"}, "scheduler cannot be 'karras': here it needs a sampler besides"),
     ({"scheduler": "beta"}, "does not do the scheduler 'beta'; ComfyUI does"),
-    ({"task": "inpaint"}, "does not do inpaint; ComfyUI does"),
+    ({"task": "outpaint"}, "does not do outpaint; ComfyUI does"),
     ({"task": "remove_background"}, "does not do remove background; ComfyUI does"),
     ({"loras": (LoraUse(name="ink"),)}, "does not do LoRAs"),
     ({"controls": (Control(kind="canny"),)}, "does not do control pictures"),
     ({"references": (Reference(),)}, "does not do reference pictures"),
-    ({"mask_text": "the head"}, "does not do masks"),
+    ({"task": "inpaint", "mask_text": "the head"}, "does not do masks by words"),
     ({"transparent": True}, "does not do transparent pictures"),
     ({"hires": True}, "does not do the hires second pass"),
 ]
@@ -358,6 +358,7 @@ CAN: list[dict[str, Any]] = [
     {"sampler": "DPM++ 2M Karras"},
     {"sampler": "DPM++ 2M", "scheduler": "karras"},
     {"scheduler": "normal"},
+    {"task": "inpaint", "mask": "m", "source": "s"},
 ]
 
 

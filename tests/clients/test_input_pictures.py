@@ -21,7 +21,6 @@ from cryptography.x509.oid import NameOID
 from PIL import Image, PngImagePlugin
 
 from clients.input_pictures import InputPictures
-from utils.images import decode
 from workflows.errors import BadRecipe, RateLimited, ServiceUnavailable
 from workflows.types import Media
 
@@ -36,10 +35,8 @@ def picture(form: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def assert_clean(media: Media) -> None:
-    assert media.media_type == "image/png"
-    assert decode(media.data).size == (12, 8)
-    assert b"secret" not in media.data
+def assert_whole(media: Media, form: str = "PNG") -> None:
+    assert media == Media(data=picture(form), media_type=f"image/{form.lower()}")
 
 
 @pytest.fixture
@@ -54,10 +51,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-async def test_a_data_uri_is_decoded_and_encoded_anew(form: str) -> None:
+async def test_a_data_uri_is_read_as_it_is(form: str) -> None:
     coded = base64.encodebytes(picture(form)).decode()
 
-    assert_clean(await InputPictures(()).open(f"data:image/{form.lower()};base64,{coded}"))
+    assert_whole(await InputPictures(()).open(f"data:image/{form.lower()};base64,{coded}"), form)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +80,13 @@ async def test_a_file_below_an_allowed_root_is_read_by_path_by_relative_path_and
     sources = InputPictures((root.parent / "missing", root))
 
     for reference in (str(root / "my cat.png"), "my cat.png", (root / "my cat.png").as_uri()):
-        assert_clean(await sources.open(reference))
+        assert_whole(await sources.open(reference))
 
 
 async def test_a_link_inside_the_root_that_stays_inside_is_followed(root: Path) -> None:
     (root / "link.png").symlink_to(root / "my cat.png")
 
-    assert_clean(await InputPictures((root,)).open("link.png"))
+    assert_whole(await InputPictures((root,)).open("link.png"))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +235,7 @@ async def site(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator
 
 
 async def test_a_url_is_fetched_from_the_address_that_was_checked_under_its_own_name(site: Site) -> None:
-    assert_clean(await site.sources().open("https://pics.example:8443/cat.png"))
+    assert_whole(await site.sources().open("https://pics.example:8443/cat.png"))
 
     assert (site.names, site.dialled) == (["pics.example"], [PUBLIC])
     assert site.requests == [("pics.example:8443", "/cat.png")]
@@ -250,7 +247,7 @@ async def test_a_certificate_of_another_name_is_refused(site: Site) -> None:
 
 
 async def test_a_redirect_is_followed_and_checked_again(site: Site) -> None:
-    assert_clean(await site.sources().open("https://pics.example/moved"))
+    assert_whole(await site.sources().open("https://pics.example/moved"))
 
     assert site.names == ["pics.example", "pics.example"]
 

@@ -18,14 +18,30 @@ UPSCALE_MODEL = 2
 """By how much every upscale model enlarges."""
 SCALES = ("ImageScaleBy", "LatentUpscaleBy")
 SIZES = ("width", "height")
+PREFERRED = ("latent_image", "samples", "latent", "pixels", "images", "image", "destination")
+"""Inputs through which a picture comes."""
 
 
 def pictures(graph: Json, node: str, open_file: Open) -> list[Image.Image]:
-    """What arrives at an output node: `batch_size` pictures whose colour comes from the seed or the colour."""
+    """What arrives at an output node: pictures whose colour comes from the seed or the colour, and from their place."""
     size, alpha = measured(graph, node, open_file)
     seed = next(_values(graph, node, ("seed", "noise_seed", "color")), 0)
-    count = next(_values(graph, node, ("batch_size", "amount")), 1)
-    return [Image.new("RGBA" if alpha else "RGB", size, _colour(seed + place)) for place in range(count)]
+    return [Image.new("RGBA" if alpha else "RGB", size, _colour(seed + (place << 16))) for place in places(graph, node)]
+
+
+def places(graph: Json, node: str) -> list[int]:
+    """Which places of a batch a node gives, as the sampler would make noise for them."""
+    inputs, class_type = graph[node].get("inputs", {}), graph[node]["class_type"]
+    if isinstance(inputs.get("batch_size"), int):
+        return list(range(inputs["batch_size"]))
+    links = dict(_links(graph, node))
+    source = next((links[name] for name in PREFERRED if name in links), None)
+    came = places(graph, source) if source else [0]
+    if class_type == "RepeatLatentBatch":
+        return list(range(len(came) * inputs["amount"]))
+    if class_type == "LatentFromBatch":
+        return came[inputs["batch_index"] :][: inputs["length"]]
+    return list(range(len(came))) if class_type.startswith("VAEEncode") else came
 
 
 def png(picture: Image.Image, graph: Json, extra: Json) -> bytes:
@@ -62,9 +78,8 @@ def measured(graph: Json, node: str, open_file: Open) -> tuple[tuple[int, int], 
 
 
 def _source(graph: Json, node: str, open_file: Open) -> tuple[tuple[int, int], bool]:
-    preferred = ("latent_image", "samples", "latent", "pixels", "images", "image", "destination")
     links = dict(_links(graph, node))
-    for name in (*(name for name in preferred if name in links), *links):
+    for name in (*(name for name in PREFERRED if name in links), *links):
         found = measured(graph, links[name], open_file)
         if found[0] != (64, 64):
             return found

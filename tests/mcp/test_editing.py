@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, mask_png, png
+from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, mask_png, png, until
 from tests.mcp.desk import Desk, desk, pictures, told
 from workflows.types import Control, LoraUse, Reference, ServerStatus, TemplateInfo
 
@@ -174,7 +174,7 @@ async def test_a_cancel_says_which_pictures_stay(tmp_path: Path) -> None:
     engine = FakeEngine(gate=asyncio.Event(), held_from=2)
     async with desk(tmp_path, engine=engine) as at:
         job = await at.ask("generate_image", prompt="a cat", count=2, wait_seconds=0)
-        await engine.started.wait()
+        await until(await at.app(), lambda job: len(job.item_ids) == 1)
         stopped = await at.ask("cancel", job_id=job["job_id"])
     assert stopped["message"].endswith("1 of 2 pictures were done and stay in the gallery.")
 

@@ -37,3 +37,9 @@ def test_text_without_brackets_is_one_part_as_it_is(text: str) -> None:
 def test_any_text_is_read_and_no_letter_is_lost(text: str) -> None:
     plain = without_emphasis(text)
     assert [letter for letter in plain if letter in "ab"] == [letter for letter in text if letter in "ab"]
+
+
+@pytest.mark.parametrize("text", ["(" * 20_000, "(" * 6_000 + "a)" * 6_000, "[a" * 8_000, ")" * 20_000])
+def test_a_hostile_nest_of_brackets_is_read_too(text: str) -> None:
+    """Quadratic reading of these took a minute: the suite's own time limit is the judge."""
+    assert emphasis(text)

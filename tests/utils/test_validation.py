@@ -1,6 +1,7 @@
 """CLIP similarity with the shipped demo CLIP: real scores, real verdicts."""
 
 import io
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import clients
+from utils.clip_encoder import ClipEncoder
 from utils.images import BadPicture
 from utils.validation import (
     ClipScorer,
@@ -104,6 +106,28 @@ def test_a_long_prompt_is_read_to_its_end_and_still_matches(scorer: ClipScorer) 
 
 
 @pytest.mark.models
+def test_the_parts_of_a_long_text_count_by_their_tokens(scorer: ClipScorer) -> None:
+    import numpy as np
+
+    encoder = ClipEncoder(str(DEMO), "", None)
+    long, short = " and ".join([RED_CIRCLE] * 3) + ".", "two blue squares on a black background."
+    parts = split_text(f"{long} {short}", encoder.length, 32)
+    assert len(parts) == 2
+    weighted = [encoder.length(part) * scorer.embed_texts([part])[0] for part in parts]
+    expected = np.sum(weighted, axis=0) / np.linalg.norm(np.sum(weighted, axis=0))
+    assert scorer.embed_texts([f"{long} {short}"])[0] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.models
+def test_what_open_clip_logs_of_a_failure_is_told_once_and_others_are_heard(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(WeightsUnavailable):
+        ClipScorer("ViT-B-32", "nobody").scores([drawing()], [RED_CIRCLE])
+    assert [record for record in caplog.records if record.name == "root"] == []
+    logging.getLogger().warning("something else")
+    assert [record.message for record in caplog.records if record.name == "root"] == ["something else"]
+
+
+@pytest.mark.models
 def test_emphasis_brackets_do_not_change_a_score(scorer: ClipScorer) -> None:
     [[plain, bracketed]] = scorer.scores([drawing()], [RED_CIRCLE, "a (red circle:1.3) on a white background"])
     assert plain == pytest.approx(bracketed, abs=1e-5)
@@ -123,6 +147,120 @@ def test_many_threads_load_it_once_and_agree(scorer: ClipScorer) -> None:
     with ThreadPoolExecutor(4) as pool:
         rows = list(pool.map(scorer.scores, [[drawing()]] * 8, [[RED_CIRCLE]] * 8))
     assert scorer.loaded and len({row.item() for row in rows}) == 1
+
+
+@pytest.mark.models
+def test_embeddings_are_unit_vectors_whose_products_are_the_scores(scorer: ClipScorer) -> None:
+    import numpy as np
+
+    pictures, texts = scorer.embed_images([drawing(), drawing("blue")]), scorer.embed_texts([RED_CIRCLE])
+    assert (pictures.shape, texts.shape) == ((2, 128), (1, 128))
+    assert np.linalg.norm(pictures, axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert pictures @ texts.T == pytest.approx(scorer.scores([drawing(), drawing("blue")], [RED_CIRCLE]), abs=1e-6)
+
+
+@pytest.mark.models
+def test_more_pictures_than_one_batch_are_scored_in_their_order(scorer: ClipScorer) -> None:
+    kinds = [drawing("red"), drawing("blue"), drawing("green")]
+    many = scorer.scores([kinds[number % 3] for number in range(70)], [RED_CIRCLE])
+    few = scorer.scores(kinds, [RED_CIRCLE])
+    assert many == pytest.approx(few[[number % 3 for number in range(70)]], abs=1e-5)
+
+
+class Counting(ClipScorer):
+    """Counts what really goes through the encoder."""
+
+    def __init__(self) -> None:
+        super().__init__(DEMO)
+        self.seen: list[int] = []
+        self.read: list[str] = []
+
+    def _ready(self) -> Any:
+        encoder = super()._ready()
+        return Watched(encoder, self)
+
+
+class Watched:
+    def __init__(self, encoder: Any, counts: Counting) -> None:
+        self.encoder, self.counts, self.scale = encoder, counts, encoder.scale
+
+    def embed_images(self, pictures: Any) -> Any:
+        shown = list(pictures)
+        self.counts.seen.append(len(shown))
+        return self.encoder.embed_images(shown)
+
+    def embed_texts(self, texts: Any) -> Any:
+        self.counts.read += texts
+        return self.encoder.embed_texts(texts)
+
+
+@pytest.mark.models
+def test_what_was_seen_lately_is_not_looked_at_again_until_memory_is_freed() -> None:
+    counting = Counting()
+    first, second = png(drawing()), png(drawing("blue"))
+    rows = counting.scores([first, second, first], [RED_CIRCLE, "a blue circle", RED_CIRCLE])
+    again = counting.scores([second, first], ["a blue circle"])
+    assert (counting.seen, counting.read) == ([2], [RED_CIRCLE, "a blue circle"])
+    assert rows[0].tolist() == rows[2].tolist()
+    assert again[:, 0].tolist() == pytest.approx([rows[1][1], rows[0][1]], abs=1e-6)
+    counting.unload()
+    counting.scores([first], [RED_CIRCLE])
+    assert counting.seen == [2, 1]
+
+
+@pytest.mark.models
+def test_lora_tags_do_not_change_a_score(scorer: ClipScorer) -> None:
+    [[plain, tagged]] = scorer.scores([drawing()], [RED_CIRCLE, f"{RED_CIRCLE} <lora:blue squares:0.8>"])
+    assert plain == pytest.approx(tagged, abs=1e-5)
+
+
+@pytest.mark.models
+def test_a_folder_without_weights_is_never_judged_with_random_ones(tmp_path: Path) -> None:
+    for name in ("open_clip_config.json", "bpe.txt.gz"):
+        (tmp_path / name).write_bytes((DEMO / name).read_bytes())
+    with pytest.raises(WeightsUnavailable):
+        ClipScorer(tmp_path).scores([drawing()], [RED_CIRCLE])
+
+
+@pytest.mark.models
+def test_damaged_weights_say_that_they_are_and_are_not_tried_again_at_once(tmp_path: Path) -> None:
+    for name in ("open_clip_config.json", "bpe.txt.gz", "open_clip_model.safetensors"):
+        (tmp_path / name).write_bytes((DEMO / name).read_bytes()[:50_000])
+    damaged = ClipScorer(tmp_path)
+    with pytest.raises(WeightsUnavailable, match="The file is damaged: delete it") as first:
+        damaged.scores([drawing()], [RED_CIRCLE])
+    (tmp_path / "open_clip_model.safetensors").write_bytes((DEMO / "open_clip_model.safetensors").read_bytes())
+    with pytest.raises(WeightsUnavailable) as second:
+        damaged.scores([drawing()], [RED_CIRCLE])
+    assert second.value is first.value
+
+
+@pytest.mark.parametrize(
+    ("model", "pretrained", "threshold"),
+    [
+        (str(DEMO), "", 0.25),
+        ("ViT-B-32", "laion2b_s34b_b79k", 0.25),
+        ("ViT-B-32", "openai", 0.24),
+        ("ViT-L-14-336", "openai", 0.20),
+        ("ViT-H-14", "laion2b_s32b_b79k", 0.26),
+        ("ViT-bigG-14", "laion2b_s39b_b160k", 0.26),
+        ("ViT-B-16", "dfn2b", 0.23),
+        ("ViT-B-32", "datacomp_xl_s13b_b90k", 0.23),
+        ("ViT-B-16-SigLIP", "webli", 0.06),
+        ("hf-hub:timm/ViT-SO400M-14-SigLIP2", "laion2b_s34b_b79k", 0.06),
+        ("some-new-model", "somewhere", 0.25),
+    ],
+)
+def test_every_kind_of_weights_has_its_own_threshold(model: str, pretrained: str, threshold: float) -> None:
+    assert ClipScorer(model, pretrained).threshold == threshold
+
+
+def test_a_folder_may_state_its_threshold_or_be_known_by_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "my-SigLIP"
+    folder.mkdir()
+    assert ClipScorer(folder).threshold == 0.06
+    (folder / "atelier.json").write_text('{"positive_threshold": 0.11}', encoding="utf-8")
+    assert ClipScorer(folder).threshold == 0.11
 
 
 @pytest.mark.models

@@ -199,7 +199,7 @@ async def test_the_first_render_has_the_jobs_own_id_and_every_other_one_of_its_o
     ids = [ticket.id for ticket in engine.tickets]
     assert ids[0] == job.id
     assert len(ids) == len(set(ids)) == 6
-    assert ticket_ids(job) == frozenset(ids)
+    assert ticket_ids(job) >= frozenset(ids)
     assert not any(ticket.again for ticket in engine.tickets)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, PngImagePlugin
 
-from tests.fakes import FakeEngine, fake_app, mask_png, png
+from tests.fakes import FakeEngine, fake_app, mask_png, png, until
 from utils.images import decode
-from workflows.errors import BadRecipe, RenderFailed
+from workflows.errors import BadRecipe, Refused, RenderFailed
 from workflows.types import Control, Extension, Media, Recipe, Reference
 
 PICTURE = Media(data=png(96, 64), media_type="image/png")
@@ -103,7 +105,42 @@ async def test_pictures_stay_while_something_made_from_them_does(tmp_path: Path)
     engine = FakeEngine(gate=asyncio.Event(), held_from=2)
     async with fake_app(tmp_path, engine=engine) as app:
         job = await app.studio.submit(WISH.but(count=2), {"source": PICTURE})
-        await engine.started.wait()
+        await until(app, lambda job: len(job.item_ids) == 1)
         cancelled = await app.studio.cancel(job.id)
         assert len(cancelled.item_ids) == 1
         assert list(await app.studio.store.keys(f"{job.id}/input")) == [f"{job.id}/input/source.png"]
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+async def test_nothing_but_the_pixels_of_an_input_picture_is_kept(tmp_path: Path, form: str) -> None:
+    async with fake_app(tmp_path) as app:
+        job = await app.studio.submit(WISH, {"source": told(form, "a secret garden")})
+        kept = await app.studio.store.get(f"{job.id}/input/source.png")
+    assert kept.media_type == "image/png"
+    assert b"secret" not in kept.data
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+async def test_a_picture_that_says_it_was_made_from_refused_words_is_refused_and_nothing_is_kept(
+    tmp_path: Path, form: str
+) -> None:
+    async with fake_app(tmp_path) as app:
+        with pytest.raises(Refused, match=r"adult\.nudity") as refused:
+            await app.studio.submit(WISH, {"source": told(form, "a nude woman")})
+        assert "woman" not in str(refused.value)
+        assert (await app.studio.history(10), list(await app.studio.store.keys(""))) == ([], [])
+
+
+def told(form: str, prompt: str) -> Media:
+    """A picture whose file says what it was made from, in the A1111 way."""
+    text = f"{prompt}\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 64x64"
+    image, buffer = Image.new("RGB", (64, 64), (10, 200, 30)), BytesIO()
+    if form == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("parameters", text)
+        image.save(buffer, form, pnginfo=info)
+    else:
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode("utf-16-be")
+        image.save(buffer, form, exif=exif)
+    return Media(data=buffer.getvalue(), media_type=f"image/{form.lower()}")

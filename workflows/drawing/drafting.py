@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workflows.drawing import finishing, guides
+from workflows.drawing.batches import length, with_places, with_second_places
 from workflows.drawing.edits import (
     denoise_of,
     drawn_size,
@@ -35,8 +36,10 @@ def edits() -> tuple[Edit, ...]:
         with_loras,
         with_guidance_rescale,
         with_source,
+        with_places,
         guides.with_guides,
         with_second_pass,
+        with_second_places,
         with_enlargement,
         finishing.with_finish,
         with_tiles,
@@ -71,7 +74,7 @@ def values_for(recipe: Recipe, setup: Setup) -> dict[str, Any]:
         "negative": recipe.negative if profile.negatives else "",
         "width": width,
         "height": height,
-        "batch": recipe.count,
+        "batch": length(recipe),
         "seed": recipe.seed or 0,
         "steps": recipe.steps or profile.steps,
         # 0 means "no guidance" where this family comes from; to ComfyUI that is 1, and 0 would draw without the prompt.

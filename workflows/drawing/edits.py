@@ -9,6 +9,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from workflows.drawing.batches import length, repeated
 from workflows.drawing.inventory import plain
 from workflows.sizes import MIN_EDGE, size_for
 
@@ -179,9 +180,8 @@ def _painted_by_model(graph: Graph, template: Template, pixels: Link) -> Graph:
 
 def _begun(graph: Graph, template: Template, latent: Link, recipe: Recipe, setup: Setup) -> Graph:
     """The sampler begins with this latent; a batch repeats it."""
-    if recipe.count > 1:
-        graph = graph.plus("batch", "RepeatLatentBatch", "Batch", samples=latent, amount=recipe.count)
-        latent = ("batch", 0)
+    if length(recipe) > 1:
+        graph, latent = repeated(graph, "batch", latent, recipe)
     node, field = template.ports["latent"]
     graph = graph.but(node, **{field: latent})
     if "sigmas" in template.ports:

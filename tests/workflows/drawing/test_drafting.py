@@ -40,6 +40,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lora": {"loras": LORAS},
     "hires": {"hires": True, "width": 2048, "height": 2048},
     "batch": {"task": "img2img", "source": "s", "count": 2},
+    "drawn_batch": {"count": 3},
+    "place": {"task": "inpaint", "source": "s", "mask": "m", "batch_index": 2},
+    "place_hires": {"hires": True, "width": 2048, "height": 2048, "batch_index": 2},
     "tiled": {"task": "img2img", "source": "s"},
     "shrink": {},
 }
@@ -165,6 +168,13 @@ def test_weights_cast_while_loading_are_asked_for_at_the_loader() -> None:
     recipe = Recipe(prompt="x", model="z_image_bf16")
     graph = draft(recipe, fit(recipe, inventory(), thrift=Thrift(small_weights=True)))
     assert graph["loader"].inputs == {"unet_name": "z_image_bf16.safetensors", "weight_dtype": "fp8_e4m3fn"}
+
+
+def test_only_one_picture_alone_can_be_at_another_place_than_the_first() -> None:
+    recipe = Recipe(prompt="x", model=MODELS["checkpoint"])
+    setup = fit(recipe, inventory())
+    assert draft(recipe.but(batch_index=0), setup) == draft(recipe, setup)
+    assert draft(recipe.but(batch_index=3, count=2), setup) == draft(recipe.but(count=2), setup)
 
 
 def test_what_the_recipe_leaves_open_is_the_familys_own() -> None:

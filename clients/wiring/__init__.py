@@ -1,34 +1,30 @@
-"""Wiring: the one module that knows every adapter. It builds them, yields the App, and closes them all."""
+"""Wiring: the one place that knows every adapter. It builds them, yields the App, and closes them all."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import importlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clients.config import Settings, load_settings
 from clients.presence import LockedPresence, anyone_left
-from utils.validation import ClipScorer
+from clients.wiring.judges import open_judges
 from workflows.app import App, use_app
-from workflows.judges import ClipJudge
 from workflows.library import Library
 from workflows.stamp import own_version
-from workflows.types import EngineStatus, FamilyProfile, ServerStatus
+from workflows.types import EngineStatus, ServerStatus
 
 if TYPE_CHECKING:
     from clients.comfyui_engine import ComfyUIEngine
-    from workflows.ports import Engine
+    from workflows.ports import Engine, Recorder
 
-DEMO = Path(__file__).parent / "demo"
-JUDGE_GB = 2.0
-"""Free memory of a GPU with which a CLIP judge loads without asking: ViT-B-32 has 0.6 GB of weights in full precision,
-CUDA itself takes about as much, and the rest is for the work; our estimate."""
+DEMO = Path(__file__).parents[1] / "demo"
 
 
 def has_unfinished(settings: Settings) -> bool:
@@ -44,6 +40,7 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     Raises BadSettings, StorageError.
     """
     settings = settings or await asyncio.to_thread(load_settings)
+    home = settings.atelier_home
     await asyncio.to_thread(_import_adapters, settings)
     from clients.input_pictures import InputPictures
     from clients.ledger import open_ledger
@@ -51,16 +48,19 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     from workflows.gallery import Gallery
     from workflows.studio import Studio
 
-    home = settings.atelier_home
     async with AsyncExitStack() as stack:
         presence = await stack.enter_async_context(LockedPresence(_processes(settings)))
         ledger = await stack.enter_async_context(open_ledger(home / "atelier.db"))
         store = LocalStore(home / "pictures")
         comfyui, engines = await _engines(settings, stack)
+        bench = await stack.enter_async_context(open_judges(settings, DEMO, comfyui.make_room if comfyui else None))
         studio = await stack.enter_async_context(
             Studio(
                 engines=engines,
-                judges={"clip": clip_judge(settings, comfyui)},
+                judges=bench.judges,
+                rules=bench.rules,
+                gate=bench.gate,
+                recorder=await _recorder(settings, stack),
                 store=store,
                 jobs=ledger.jobs,
                 items=ledger.items,
@@ -73,13 +73,9 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
         app = App(
             studio=studio,
             gallery=Gallery(ledger.items, store),
-            library=Library(comfyui),
-            notices=tuple(_notices()),
-            remarks=partial(_remarks, settings),
             version=await asyncio.to_thread(own_version),
-            places=_places(home),
-            memory=_memory,
-            **({"drain": comfyui.drain, "resume": comfyui.resume} if comfyui else {}),
+            **_told(settings),
+            **_graphs_of(comfyui),
         )
         await studio.recover(resume)
         if resume:
@@ -89,8 +85,25 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
         yield app
 
 
-def _places(home: Path) -> dict[str, str]:
-    return {"home": str(home), "database": str(home / "atelier.db"), "pictures": str(home / "pictures")}
+async def _recorder(settings: Settings, stack: AsyncExitStack) -> Recorder | None:
+    if settings.mlflow_tracking_uri is None:
+        return None
+    from clients.mlflow_recorder import MlflowRecorder
+
+    return await stack.enter_async_context(MlflowRecorder(settings.mlflow_tracking_uri))
+
+
+def _graphs_of(comfyui: ComfyUIEngine | None) -> dict[str, Any]:
+    """What the app can do with ComfyUI besides drawing."""
+    return {"library": Library(comfyui), "drain": comfyui.drain, "resume": comfyui.resume} if comfyui else {}
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """What the app can tell of this machine and its settings."""
+    home = settings.atelier_home
+    places = {"home": str(home), "database": str(home / "atelier.db"), "pictures": str(home / "pictures")}
+    notices, remarks = tuple(_notices(settings)), partial(_remarks, settings)
+    return {"notices": notices, "remarks": remarks, "places": places, "memory": _memory}
 
 
 def _keep_what_is_imported(stack: AsyncExitStack) -> None:
@@ -134,40 +147,15 @@ def _import_adapters(settings: Settings) -> None:
         importlib.import_module(name)
 
 
-def clip_judge(
-    settings: Settings, comfyui: ComfyUIEngine | None, gpu_is_full: Callable[[], bool] | None = None
-) -> ClipJudge:
-    """The demo model is judged by the demo CLIP, which knows its world; everything else by the configured one."""
-    demo = ClipScorer(str(DEMO / "clip"))
-    real = ClipScorer(settings.atelier_clip_model, settings.atelier_clip_weights)
-
-    def choose(profile: FamilyProfile) -> ClipScorer:
-        return demo if profile.name == "demo" else real
-
-    async def make_room(scorer: ClipScorer) -> None:
-        """A ComfyUI on this machine keeps its models in the GPU that the judge is about to load into."""
-        if comfyui is not None and scorer is real and await asyncio.to_thread(gpu_is_full or _gpu_is_full):
-            await comfyui.make_room()
-
-    return ClipJudge(choose, settings.atelier_idle_unload, make_room)
-
-
-def _gpu_is_full() -> bool:
-    """Whether the judge would load into a GPU that has no room for it. Imports torch, as the judge is about to do."""
-    if find_spec("torch") is None:
-        return False
-    import torch
-
-    return torch.cuda.is_available() and torch.cuda.mem_get_info(0)[0] < JUDGE_GB * 1e9
-
-
-def _notices() -> list[str]:
+def _notices(settings: Settings) -> list[str]:
     """Optional parts that are missing, each with its next step."""
     notices: list[str] = []
     if find_spec("diffusers") is None:
         notices.append("The in-process engine is not installed: pip install 'atelier-mcp[local]'.")
     if find_spec("open_clip") is None:
         notices.append("The judges are not installed, pictures are not checked: pip install 'atelier-mcp[judges]'.")
+    if settings.mlflow_tracking_uri and find_spec("mlflow") is None:
+        notices.append("MLFLOW_TRACKING_URI is set, but MLflow is not installed: pip install 'atelier-mcp[mlflow]'.")
     return notices
 
 

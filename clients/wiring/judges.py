@@ -1,0 +1,131 @@
+"""Which judges there are, in what order they are asked, and which models they look with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from clients.config import BadSettings, Settings
+from utils.aesthetics import AestheticPredictor
+from utils.content_validator import classifier_expected, classifier_for
+from utils.pose_validation import PoseDetector
+from utils.validation import ClipScorer
+from workflows.content import ContentRules
+from workflows.judges import ClipJudge, ContentJudge, PeopleJudge, PoseJudge, QualityJudge, VisionJudge
+from workflows.types import FamilyProfile
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from clients.gemini_client import GeminiClient
+    from clients.llm_client import LLMClient
+    from workflows.ports import Judge
+
+JUDGE_GB = 2.0
+"""Free memory of a GPU with which a judge loads without asking: ViT-B-32 has 0.6 GB of weights in full precision, the
+others less, CUDA itself takes about as much, and the rest is for the work; our estimate."""
+GEMINI = "gemini-"
+
+M = TypeVar("M")
+MakeRoom = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeBench:
+    """The judges by name, cheapest first; the content rules, and who looks at every picture."""
+
+    judges: dict[str, Judge]
+    rules: ContentRules
+    gate: Judge | None
+
+
+@asynccontextmanager
+async def open_judges(
+    settings: Settings, demo: Path, make_room: MakeRoom | None = None, gpu_is_full: Callable[[], bool] | None = None
+) -> AsyncGenerator[JudgeBench]:
+    """The judges that these settings give. What the demo model draws is looked at by the demo's own models in `demo`.
+
+    `make_room`: asks whoever else keeps models in this machine's GPU to let go of them, before a judge loads into a
+    full one. Loads and fetches nothing.
+    """
+
+    async def before_load(model: object) -> None:
+        tiny = model is demo_scorer or model is demo_detector
+        if make_room is not None and not tiny and await asyncio.to_thread(gpu_is_full or _gpu_is_full):
+            await make_room()
+
+    idle = settings.atelier_idle_unload
+    scorer = ClipScorer(settings.atelier_clip_model, settings.atelier_clip_weights)
+    demo_scorer = ClipScorer(demo / "clip")
+    detector = PoseDetector(settings.atelier_pose_model)
+    demo_detector = PoseDetector(demo / "pose" / "demo-pose.pt", draws=True)
+    predictor = _predictor(settings, scorer)
+    rules = ContentRules(adult=settings.atelier_adult)
+    look = _by_family(demo_detector, detector)
+    content = ContentJudge(partial(classifier_for, settings.atelier_content_model), rules, idle, before_load)
+    judges: list[Judge] = [
+        QualityJudge(_by_family(None, predictor), idle),
+        PeopleJudge(look, idle, before_load),
+        PoseJudge(look, idle, before_load),
+        ClipJudge(_by_family(demo_scorer, scorer), idle, before_load),
+        content,
+    ]
+    async with AsyncExitStack() as stack:
+        judges += await _vision(settings, stack)
+        watched = await asyncio.to_thread(classifier_expected, settings.atelier_content_model)
+        named = {judge.name: judge for judge in judges}
+        yield JudgeBench(judges=named, rules=rules, gate=content if watched else None)
+
+
+def _by_family(demo: M, real: M) -> Callable[[FamilyProfile], M]:
+    """The demo's own model for what the demo model draws: it knows that world, and the real one does not."""
+    return lambda profile: demo if profile.name == "demo" else real
+
+
+def _predictor(settings: Settings, scorer: ClipScorer) -> AestheticPredictor | None:
+    weights = settings.atelier_aesthetic_weights
+    return AestheticPredictor(weights, scorer) if weights else None
+
+
+async def _vision(settings: Settings, stack: AsyncExitStack) -> list[Judge]:
+    """The judge that asks a vision language model, where one is named."""
+    model = settings.atelier_vision_model
+    if model is None:
+        return []
+    client = await stack.enter_async_context(_looker(settings, model))
+    return [VisionJudge(client, client.at_once)]
+
+
+def _looker(settings: Settings, model: str) -> GeminiClient | LLMClient:
+    if model.startswith(GEMINI):
+        from clients.gemini_client import GeminiClient
+
+        return GeminiClient(model, api_key=_secret(settings.gemini_api_key))
+    from clients.llm_client import LLMClient
+
+    try:
+        if settings.openai_base_url:
+            key = _secret(settings.openai_api_key)
+            return LLMClient(settings.openai_base_url, model, dialect="openai", api_key=key)
+        return LLMClient(settings.ollama_host, model, dialect="ollama")
+    except ValueError as error:
+        raise BadSettings(f"These settings cannot be used:\n  {error}") from error
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
+
+
+def _gpu_is_full() -> bool:
+    """Whether a judge would load into a GPU that has no room for it. Imports torch, as the judge is about to do."""
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.mem_get_info(0)[0] < JUDGE_GB * 1e9

@@ -1,0 +1,1 @@
+"""What utils.content_validator is made of: the words, how they are read, and the classifier of pictures."""

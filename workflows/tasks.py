@@ -1,0 +1,33 @@
+"""Stopping tasks that were begun ahead of need."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from typing import Any
+
+from workflows.errors import StudioError
+
+log = logging.getLogger("atelier.run")
+
+
+async def called_off(tasks: Collection[asyncio.Task[Any]]) -> str:
+    """Stop the tasks and see them stop; what an engine says of its stop, if any does. Their results are lost."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    return next((said for task in tasks if (said := _last_words(task))), "")
+
+
+def _last_words(task: asyncio.Task[Any]) -> str:
+    try:
+        task.result()
+    except asyncio.CancelledError as stopped:
+        return str(stopped)
+    except StudioError:  # whoever calls tasks off has a reason of his own to tell
+        pass
+    except Exception:
+        log.exception("%s broke when it was stopped", task.get_name())
+    return ""

@@ -1,0 +1,79 @@
+"""What the gallery holds, and how it is searched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from workflows.types.judging import Verdict
+from workflows.types.recipe import Recipe
+from workflows.types.values import Value, new_id, now
+
+
+class Item(Value):
+    """What is in the gallery."""
+
+    id: str = Field(default_factory=new_id)
+    job_id: str
+    kind: Literal["image", "video"] = "image"
+    key: str
+    media_type: str
+    width: int
+    height: int
+    size: int
+    """Bytes of the stored file."""
+    sha256: str
+    created: datetime = Field(default_factory=now)
+    prompt: str
+    negative: str = ""
+    model: str
+    model_hash: str | None = None
+    engine: str
+    seed: int
+    attempt: int = 1
+    score: float | None = None
+    passed: bool | None = None
+    favourite: bool = False
+    parent_id: str | None = None
+    recipe: Recipe
+    """The user's own request, completed: rendering it again gives the first attempt."""
+    rendered: Recipe
+    """The recipe of the attempt that was kept."""
+    verdicts: tuple[Verdict, ...] = ()
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+
+class ItemQuery(Value):
+    """A search in the gallery. Cursors come from a page and are opaque."""
+
+    limit: int = Field(default=20, ge=1, le=200)
+    cursor: str | None = Field(default=None, max_length=200)
+    query: str = Field(default="", max_length=500)
+    model: str | None = None
+    min_score: float | None = None
+    since: datetime | None = None
+    favourite: bool | None = None
+    kind: Literal["image", "video"] | None = None
+    prefix: str = Field(default="", max_length=200)
+    """Start of the item id."""
+    sort: Literal["newest", "oldest", "best"] = "newest"
+
+
+class Page(Value):
+    """Some items and, when there are more, the cursor to go on with."""
+
+    items: tuple[Item, ...]
+    cursor: str | None = None
+    total: int
+    """Items that match the filters, not only those on this page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """Where a stored file can be fetched: a path on this machine, a URL, or both."""
+
+    path: str | None
+    url: str
