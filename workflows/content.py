@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from utils.content_validator import UNREAD, check_texts, embedded_texts, shows_minor, shows_person
 from workflows.errors import Refused
-from workflows.types import WORDLESS, FamilyProfile, Recipe
+from workflows.types import MAX_PROMPT, WORDLESS, FamilyProfile, Recipe
 
 __all__ = ["ContentRules", "edits", "embedded_texts"]
 
@@ -66,7 +66,8 @@ class ContentRules:
         if (profile.cfg if recipe.cfg is None else recipe.cfg) <= UNREAD:
             return recipe
         missing = [word for word in self._safe_words(recipe) if word not in _words(recipe.negative)]
-        return recipe.but(negative=", ".join([*missing, recipe.negative] if recipe.negative else missing))
+        negative = ", ".join([*missing, recipe.negative] if recipe.negative else missing)
+        return recipe.but(negative=negative[:MAX_PROMPT])  # the end of a full field gives way
 
     def _safe_words(self, recipe: Recipe) -> Sequence[str]:
         if self.strict(recipe):

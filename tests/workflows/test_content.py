@@ -14,7 +14,7 @@ from utils.content_validator import TEXTS
 from workflows.content import ContentRules
 from workflows.errors import Refused, revived
 from workflows.families import families, family
-from workflows.types import FamilyProfile, LoraUse, Recipe, Reference
+from workflows.types import MAX_PROMPT, FamilyProfile, LoraUse, Recipe, Reference
 
 SAFE, OPEN = ContentRules(adult=False), ContentRules(adult=True)
 CHILD = "a child blowing a dandelion"
@@ -149,3 +149,10 @@ def test_a_refusal_is_all_that_comes_of_any_text(text: str, cfg: float) -> None:
     recipe = Recipe.checked(prompt=text, negative=text, cfg=cfg)
     assert refusal(SAFE, (text,), prompt=text, negative=text, cfg=cfg) in {None, *TEXTS}
     assert SAFE.safeguarded(recipe, PROFILE).prompt == text
+
+
+def test_a_negative_prompt_that_fills_its_field_makes_room_for_safe_words() -> None:
+    full = Recipe.checked(prompt="a woman at a window", negative="y" * MAX_PROMPT)
+    negative = ContentRules().safeguarded(full, PROFILE).negative
+    assert negative.startswith("nsfw, nude, yyy")
+    assert len(negative) == MAX_PROMPT
