@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from clients.config import Settings
 from utils.content_validator import classifier_expected
+from utils.hub import hub_answers, in_hub_cache
 from workflows.types import ServerStatus
 
 MIN_FREE_GB = 1.0
+LOOK_SECONDS = 2.0
+HUB_FILE = re.compile(r"[\w.-]+/[\w.-]+/[\w./-]+\.\w+")
+"""Repository and file on the Hub."""
 JUDGE_PACKAGES = ("torch", "torchvision", "open_clip_torch", "ultralytics", "scikit-image")
 ENGINE_PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "compel")
 
@@ -47,6 +54,7 @@ def examine(settings: Settings, demo: Path, servers: Sequence[ServerStatus] = ()
         _files("Demo model", demo / "t2i" / "model_index.json"),
         _files("Demo CLIP", demo / "clip" / "open_clip_model.safetensors"),
         _files("Demo pose model", demo / "pose" / "demo-pose.pt"),
+        *_judge_files(settings),
         _vision(settings),
         _content(settings),
     ]
@@ -111,15 +119,41 @@ def _vision(settings: Settings) -> Finding:
         step = "Set ATELIER_VISION_MODEL to a vision model of Ollama, or to gemini-..., for the check 'vision'."
         return Finding(name="Vision model", ok=True, detail="none", next_step=step)
     if not model.startswith("gemini-"):
-        return Finding(name="Vision model", ok=True, detail=f"{model} at {_where(settings)}")
+        where = settings.openai_base_url or settings.ollama_host
+        answers = _answers(where)
+        step = "" if answers else "Start it, or set OLLAMA_HOST or OPENAI_BASE_URL to where it listens."
+        detail = f"{model} at {where.rpartition('@')[2]}{'' if answers else ', which does not answer'}"
+        return Finding(name="Vision model", ok=answers, detail=detail, next_step=step)
     missing = settings.gemini_api_key is None or _version("google-genai") is None
     step = "Set GEMINI_API_KEY, and pip install 'atelier-mcp[gemini]'." if missing else ""
     return Finding(name="Vision model", ok=not missing, detail=model, next_step=step)
 
 
-def _where(settings: Settings) -> str:
-    """The address without the password that may be in it."""
-    return (settings.openai_base_url or settings.ollama_host).rpartition("@")[2]
+def _answers(address: str) -> bool:
+    """Whether anything listens there."""
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "127.0.0.1", port), LOOK_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _judge_files(settings: Settings) -> list[Finding]:
+    """Weights of judges and the log of experiments that the settings name, where something is wrong with them."""
+    findings: list[Finding] = []
+    pose, beauty = settings.atelier_pose_model, settings.atelier_aesthetic_weights
+    if not Path(pose).is_file() and not HUB_FILE.fullmatch(pose):
+        step = "Set ATELIER_POSE_MODEL to owner/repository/file of the Hub, or to a file that is there."
+        findings.append(Finding(name="Pose model", ok=False, detail=f"{pose} is no file", next_step=step))
+    if beauty and not beauty.is_file():
+        step = "Set ATELIER_AESTHETIC_WEIGHTS to a file that is there."
+        findings.append(Finding(name="Aesthetic weights", ok=False, detail=f"{beauty} is no file", next_step=step))
+    if settings.mlflow_tracking_uri and _version("mlflow-skinny") is None:
+        step = "pip install 'atelier-mcp[mlflow]'"
+        findings.append(Finding(name="MLflow", ok=False, detail="missing: mlflow-skinny", next_step=step))
+    return findings
 
 
 def _content(settings: Settings) -> Finding:
@@ -128,6 +162,9 @@ def _content(settings: Settings) -> Finding:
     named = settings.atelier_content_model
     watched = classifier_expected(named)
     detail = f"{adult}; texts by rules, pictures by {named or 'the usual classifier' if watched else 'nobody'}"
+    if watched and named and not (Path(named).is_dir() or in_hub_cache(named)):
+        step = "Its weights are fetched with the first picture; until they are there no picture is shown."
+        return Finding(name="Content", ok=hub_answers(), detail=f"{detail} (not on this machine yet)", next_step=step)
     step = "" if watched else "Set ATELIER_CONTENT_MODEL to a HuggingFace image classifier to have pictures checked."
     return Finding(name="Content", ok=True, detail=detail, next_step=step)
 

@@ -1,13 +1,15 @@
-"""Pictograms of people drawn with Pillow, whole or with a fault made on purpose."""
+"""People made for tests: pictograms drawn with Pillow and joints set by hand, whole or with a fault on purpose."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image, ImageDraw
+
+from utils.body_plausibility import Box, Joint, Person
 
 SIDE = 128
 FINE = 4
@@ -112,3 +114,30 @@ def _stroke(
 def _disc(canvas: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, colour: str) -> None:
     x, y = centre
     canvas.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
+
+
+SPOTS = {
+    0: (0.5, 0.2), 1: (0.52, 0.18), 2: (0.48, 0.18), 3: (0.55, 0.2), 4: (0.45, 0.2), 5: (0.58, 0.32), 6: (0.42, 0.32),
+    7: (0.62, 0.43), 8: (0.38, 0.43), 9: (0.65, 0.53), 10: (0.35, 0.53), 11: (0.55, 0.55), 12: (0.45, 0.55),
+    13: (0.56, 0.7), 14: (0.44, 0.7), 15: (0.57, 0.86), 16: (0.43, 0.86),
+}  # fmt: skip
+"""Someone who stands before us in a square picture."""
+
+
+def standing(*gone: int, confidence: float = 0.9, shift: float = 0.0, down: float = 0.0, size: float = 1.0) -> Person:
+    """That person moved and sized, without some joints."""
+    joints = tuple(
+        Joint(0.5 + (x - 0.5) * size + shift, 0.1 + (y - 0.1) * size + down, 0.05 if place in gone else 0.95)
+        for place, (x, y) in sorted(SPOTS.items())
+    )
+    box = Box(0.5 - 0.18 * size + shift, 0.1 + down, 0.5 + 0.18 * size + shift, 0.1 + 0.8 * size + down)
+    clipped = Box(max(0.0, box.left), max(0.0, box.top), min(1.0, box.right), min(1.0, box.bottom))
+    return Person(clipped, confidence, joints)
+
+
+def put(person: Person, **joints: tuple[float, float]) -> Person:
+    """The person with joints, named j0 to j16, elsewhere."""
+    changed = list(person.joints)
+    for name, (x, y) in joints.items():
+        changed[int(name[1:])] = Joint(x, y, 0.95)
+    return replace(person, joints=tuple(changed))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from utils.validation import Picture
+    from utils.opening import Picture
 
 LEAST, MOST = 1.0, 10.0
 """The scale of the people whose ratings LAION's predictors learned (AVA, SAC and LAION-Logos: 1 to 10)."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from utils._content.clothing import undressing
 from utils._content.embedded import embedded_texts
 from utils._content.pictures import (
     ClassifierUnavailable,
@@ -46,8 +47,6 @@ WITH_MINORS = (*SEXUAL, "suggestive", "statue", "declined explicit", "declined n
 """What is never said in the same text as a minor; `intimate` only not in the same part of it."""
 UNREAD = 1.0
 """Guidance below which the negative prompt is drawn, and the prompt steered away from."""
-BARE_PIECES = 2
-"""Pieces of clothing in a negative prompt that together rule out being dressed."""
 _NEGATED = re.compile(r"[(\[]([^()\[\]:]{1,200}):\s{0,3}-")
 """(words:-1.2): a negative weight turns prompt and negative prompt around."""
 
@@ -166,8 +165,7 @@ def _clothing_ruled_out(positive: Signals, against: Signals, adult: bool) -> str
     minor = positive.has("minor")
     if not minor and (adult or not positive.has("person")):
         return None
-    pieces = len(against.parts.get("only garment", ()))
-    if not against.has("only clothing") and pieces < (1 if minor else BARE_PIECES):
+    if not undressing(positive, against, minor):
         return None
     return "minor.clothing" if minor else "adult.clothing"
 

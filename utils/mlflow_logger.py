@@ -125,6 +125,7 @@ def cut(text: str, most: int) -> str:
 _users = 0
 _replaced: dict[str, str | None] = {}
 _environment_lock = Lock()
+_experiment_lock = Lock()
 
 
 @contextmanager
@@ -196,16 +197,17 @@ def _unreachable(error: BaseException | None) -> bool:
 def _experiment_id(client: Any, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return found.experiment_id
-    try:
-        return client.create_experiment(name)
-    except MlflowException:  # somebody else has made it at the same moment
+    with _experiment_lock:  # a folder as a store would take the same name from two threads
         found = client.get_experiment_by_name(name)
-        if found is None:
-            raise
-        return found.experiment_id
+        if found is not None:
+            return found.experiment_id
+        try:
+            return client.create_experiment(name)
+        except MlflowException:  # another process has made it at the same moment
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return found.experiment_id
 
 
 def _log_values(

@@ -29,6 +29,7 @@ _TAG = re.compile(r"([1-9]|1\d|20)\+?([a-z]+?)s?$")
 _NEGATIONS = frozenset({"no", "not", "without", "never"})
 _MEASURES = frozenset("year years yr yo mm cm px inch inches degrees degree percent o'clock feet meters metres".split())
 _GROUNDING = frozenset({"on", "against", "over", "upon"})
+_SIDES = frozenset({"left", "right"})
 _LINKING = frozenset({"is", "are", "in", "was", "were", "being", "colored", "coloured"})
 
 
@@ -175,7 +176,7 @@ class _Reader:
         while (word := self._word()) is not None and not self._ends(word, self._at - start):
             self._at += 1
         body = list(self._words[start : self._at])
-        while body and body[-1].lower in words.ADJECTIVES:
+        while body and (body[-1].lower in words.ADJECTIVES or (len(body) > 1 and body[-1].lower in _SIDES)):
             body.pop()
         if not body:
             self._at = max(self._at, begun)
@@ -220,7 +221,12 @@ class _Reader:
         """Whether the phrase ends before this word."""
         if word.lower in words.STOPS or word.lower in words.DETERMINERS:
             return not (taken and self._joins_colours(word))
-        return self._is_participle(word)
+        return self._is_side(0) or self._is_participle(word)
+
+    def _is_side(self, ahead: int) -> bool:
+        """As in "a cat left of a dog" and "a lamp right next to a sofa", but not in "the left hand"."""
+        word, following = self._word(ahead), self._word(ahead + 1)
+        return word is not None and word.lower in _SIDES and following is not None and following.lower in words.STOPS
 
     def _is_participle(self, word: Word) -> bool:
         """As in "cat sitting on" or "man riding a", but not in "red flying bird"."""
@@ -231,7 +237,9 @@ class _Reader:
         following = self._word(1)
         if text in {"colored", "coloured"} or following is None:
             return True
-        return following.lower in (words.STOPS | words.DETERMINERS | words.ADVERBS)
+        if following.lower in words.STOPS or following.lower in words.DETERMINERS | words.ADVERBS:
+            return True
+        return self._is_side(1)
 
     def _joins_colours(self, word: Word) -> bool:
         """The "and" of "a black and white cat"."""

@@ -73,6 +73,14 @@ COLLECTIVES: dict[str, Amount] = {
     "mob": (4, None), "choir": (3, None),
 }  # fmt: skip
 """Nouns for several people; how many is our judgement where the word does not say."""
+ENSEMBLES: dict[str, Amount] = {
+    "duo": (2, 2), "trio": (3, 3), "quartet": (4, 4), "quintet": (5, 5), "band": (2, None),
+}  # fmt: skip
+"""People only with one of PERFORMING beside them: a trio may be of desserts, a band of rubber."""
+PERFORMING = frozenset("""
+    rock jazz punk marching mariachi pop folk blues barbershop string vocal acoustic comedy playing plays performing
+    performs rehearsing singing sings dancing dances
+""".split())  # fmt: skip
 QUANTITIES: dict[str, Amount] = {
     **dict.fromkeys("a an one single lone lonely solitary another".split(), (1, 1)),
     **{

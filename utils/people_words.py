@@ -27,6 +27,14 @@ _SPELLED = (
     (re.compile(r"(?<=\d)\s{0,2}[-–]\s{0,2}(?=\d)"), " to "),
     (re.compile(r"<[^<>]{0,200}>"), ","),
     (re.compile(r"\bman's best friend\b"), "dog"),
+    (re.compile(r"\b(?:adam (?:and|&) eve|romeo (?:and|&) juliet)\b"), "two people"),
+    (
+        re.compile(
+            r"\b(?<!\blike )(?<!\bas )no one(?=\s{0,4}(?:[,.;!?)]|$)|\s{1,4}(?:around|in|inside|outside|on|at|there|"
+            r"here|visible|present|left|to be seen)\b)"
+        ),
+        "nobody",
+    ),
 )
 _STYLISED = re.compile(
     r"\b(anime|manga|cartoons?|chibi|comics?|cel[ -]?shad\w+|illustrat\w+|drawings?|drawn|sketch\w*|painting|painted|"
@@ -199,7 +207,7 @@ class _Reader:
         self._elsewhere = frozenset[str]()
         """Nouns that may be no people in this prompt."""
         if not nouns.ANIMALS.isdisjoint(words):
-            self._elsewhere |= nouns.KIN
+            self._elsewhere |= nouns.KIN | nouns.ENSEMBLES.keys()
         if not nouns.GAMES.isdisjoint(words):
             self._elsewhere |= nouns.ON_BOARDS_AND_CARDS
 
@@ -211,12 +219,13 @@ class _Reader:
         """The people that this word names, if it does."""
         word = self._words[place].removesuffix("'s")
         noun, sex, plural = nouns.FORMS.get(word, ("", "", word.endswith("s")))
-        if not noun and word not in nouns.COLLECTIVES:
+        collective = None if noun else nouns.COLLECTIVES.get(word) or self._ensemble(place)
+        if not noun and collective is None:
             return None
         start = self._start(place)
-        if noun in self._elsewhere or self._is_part_of_a_name(place) or self._is_not_shown(start, place):
+        if (noun or word) in self._elsewhere or self._is_part_of_a_name(place) or self._is_not_shown(start, place):
             return None
-        least, most = self._amount(start, place, plural, nouns.COLLECTIVES.get(word) if not noun else None)
+        least, most = self._amount(start, place, plural, collective)
         if self._is_behind(place, start):
             least, most = 0, None
         return _Mention(
@@ -229,6 +238,14 @@ class _Reader:
             definite=self._before(start) == "the" or "the" in self._words[start:place],
             text=" ".join(self._words[start : place + 1]),
         )
+
+    def _ensemble(self, place: int) -> nouns.Amount | None:
+        """How many a "duo", "barbershop quartet" or "band playing" is, where it is people beyond doubt."""
+        word, before = self._words[place], self._before(place)
+        certain = not nouns.PERFORMING.isdisjoint((before, self._after(place)))
+        if certain or (word == "duo" and (before in nouns.QUANTITIES or before == "the")):
+            return nouns.ENSEMBLES.get(word)
+        return None
 
     def _before(self, place: int, steps: int = 1) -> str:
         return self._words[place - steps] if place >= steps else ","

@@ -7,6 +7,8 @@ exposure) on a smaller copy.
 
 from __future__ import annotations
 
+from functools import cache
+from math import log
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,16 +30,31 @@ PATCHES_ACROSS = 6
 """At most 36 patches of 128 x 128 pixels, evenly spread."""
 BUSIEST = 12
 """Tiles in which sharpness is looked for, a fraction of the picture: where the subject is, not its soft background."""
+ALIKE = 5.0
+"""A channel of so many times the luma's variance is where edges are; photos have at most 1.4. In luma, a grey ring on
+purple is little more than the wobble of flat areas: a sharp one was refused for it, and a blurred one passed."""
 CELL = 8
 """Pixels of a JPEG block, and of what one latent becomes in most autoencoders; 16 and 32 are multiples of it."""
 SEAM_LIMIT = 16
 """Levels: larger steps are edges of what is shown, and count as this much."""
+CLOSE = 9
+"""Patches, those of the greatest variance, that are searched for blocks and for what JPEG took."""
+LEAST_PERIOD, MOST_PERIOD = 4.0, 32.0
+"""Pixels of a block that is looked for; smaller ones are hardly seen, of larger ones a patch has too few."""
+LEAST_LINES, LEAST_BESIDE = 3, 0.4
+"""Lines of a lattice, across and down, at which anything changes, and the share of these with the next line beside
+them: the edges of a square are two lines, and on half the period of a lattice every other line is empty."""
+LEAST_STEPS = 3
+"""Kinds of steps between blocks. A chessboard and a pixel-aligned cross have one; what was averaged has many."""
+FINE = 5
+"""Cosines of a block of 8 x 8 whose two frequencies make at least so much are its fine detail."""
 
 
 def blur(image: Image) -> float:
     """How blurred the subject is, 0 to 1: the blur effect of Crete et al. (2007) by scikit-image.
 
-    Taken on tiles (a quarter of the picture's short edge, 32 to 128 pixels) of the grey view; of the busiest ones,
+    It compares steps with their own blurred selves and so knows no contrast. Taken on tiles (a quarter of the picture's
+    short edge, 32 to 128 pixels) of the grey view, or of the channel that tells a lot more; of the busiest ones,
     those with at least a fifth of the energy of the first, the sharper quartile counts. 1.0 without any edge; 0.0 for
     a picture of less than 8 pixels across, of which nobody can tell.
     """
@@ -45,7 +62,7 @@ def blur(image: Image) -> float:
     from skimage import measure
 
     library: Any = measure
-    grey: Floats = np.asarray(_shrunk(image.convert("L"), VIEW), np.float32) / np.float32(255)
+    grey: Floats = np.asarray(_shrunk(_telling(image), VIEW), np.float32) / np.float32(255)
     short = min(grey.shape)
     if short < CELL:
         return 0.0
@@ -112,6 +129,40 @@ class Patches:
         colour = max(_sigma(red - green), _sigma(blue - green)) / 2**0.5
         return {"luma_noise": _sigma(self.luma), "colour_noise": colour}
 
+    def tiles(self) -> float:
+        """The share of all change that lies on a lattice of 4 to 32 pixels, beyond what its lines would have by chance:
+        1 for squares of one colour (of any size and place, whole pixels or not), about 0 for a picture.
+
+        The period is looked for by Fourier sums over the profile of change across and down, at which it must be alike.
+        """
+        import numpy as np
+
+        colour = self.colour[self._busiest()]
+        if min(colour.shape[1:3]) < 2 * LEAST_LINES:
+            return 0.0
+        across, down = _steps(colour), _steps(colour.swapaxes(1, 2))
+        energy: Any = across.sum((1, 2)) + down.sum((1, 2))
+        shares = [_tiled(*pair) if weight else 0.0 for *pair, weight in zip(across, down, energy, strict=True)]
+        return float(np.dot(shares, energy) / max(float(energy.sum()), 1.0))
+
+    def detail(self) -> float:
+        """How much of the fine detail inside 8 x 8 blocks is left, 1 for all of it: JPEG's quantiser takes it inside
+        its own blocks, and blocks moved by half their size have it still, from the seams.
+
+        The larger of two ratios, so that squares which fill whole blocks, with nothing inside these, are no loss: that
+        of the energies in fine detail, and that of its shares in all detail.
+        """
+        luma = self.luma[self._busiest()]
+        if min(luma.shape[1:]) < 3 * CELL:
+            return 1.0
+        (fine, every), (moved_fine, moved_every) = (_fine(luma[:, start:, start:]) for start in (0, CELL // 2))
+        return max(fine / moved_fine, fine / every * moved_every / moved_fine)
+
+    def _busiest(self) -> Any:
+        import numpy as np
+
+        return np.argsort(-self.luma[:, ::2, ::2].var(axis=(1, 2)), kind="stable")[:CLOSE]
+
     def correlation(self) -> float:
         """How alike neighbours are: 1 for what is smooth (and for a single line of pixels), 0 for white noise."""
         import numpy as np
@@ -141,6 +192,18 @@ class Patches:
         differ = np.diff(self.luma, axis=2) != 0
         gaps = sum(_gap(counts) for counts in self.counts)
         return {"level_gap": gaps / 3, "contours": float(differ.mean()) if differ.size else 0.0}
+
+
+def _telling(image: Image) -> Image:
+    """The luma; where the subject differs from its ground by hue alone, the channel that varies most."""
+    import numpy as np
+
+    if image.mode == "L":
+        return image
+    few = _thinned(image, SAMPLE)
+    varies = [float(np.asarray(one).var()) for one in (few.convert("L"), *few.split())]
+    most = max(range(1, 4), key=varies.__getitem__)
+    return image.getchannel(most - 1) if varies[most] > ALIKE * varies[0] else image.convert("L")
 
 
 def _shrunk(image: Image, edge: int) -> Image:
@@ -200,6 +263,89 @@ def _seams(luma: Any) -> tuple[float, float]:
     change = np.sort(step[:, :, 1 : 1 + cells * CELL].mean(1).reshape(shape), axis=1)[:, : cells - cut].mean((0, 1))
     share = float(change.max() / change.sum()) if change.sum() > 0.05 else 1 / CELL
     return max(float(by_phase.max() - np.median(by_phase)), 0.0), share
+
+
+def _steps(colour: Any) -> Any:
+    """Levels in all channels together by which neighbours along the third axis differ: [number, height, width - 1]."""
+    import numpy as np
+
+    step = np.abs(np.diff(colour, axis=2))
+    step = step[..., 0] + step[..., 1] + step[..., 2]
+    step[step < 2 * LEAST_CHANGE] = 0
+    return step
+
+
+def _tiled(across: Any, down: Any) -> float:
+    """The share of the change of one patch that lies on one lattice, of like period across and down."""
+    import numpy as np
+
+    kinds = np.bincount((across >> 4).ravel())[1:]
+    if (kinds > 0.02 * kinds.sum()).sum() < LEAST_STEPS:
+        return 0.0
+    found = [_lattices(step.sum(0, dtype=np.int64)) for step in (across, down)]
+    alike = [min(a, b) for wide, a in found[0] for high, b in found[1] if abs(wide / high - 1) < 0.08]
+    return max(alike, default=0.0)
+
+
+@cache
+def _waves(length: int) -> tuple[Any, Any]:
+    """Periods, each 0.4% above the last (over 128 pixels they differ by half a pixel), and their Fourier sums."""
+    import numpy as np
+
+    periods: Any = np.geomspace(LEAST_PERIOD, MOST_PERIOD, 1 + round(log(MOST_PERIOD / LEAST_PERIOD) / 0.004))
+    return periods, np.exp(2j * np.pi * np.arange(length)[:, None] / periods).astype(np.complex64)
+
+
+def _lattices(profile: Any) -> list[tuple[float, float]]:
+    """The lattices that a profile of change may lie on: period, and share beyond chance."""
+    import numpy as np
+
+    periods, waves = _waves(len(profile))
+    sums: Any = profile.astype(np.float32) @ waves
+    clear: Any = np.abs(sums) / max(float(profile.sum()), 1.0)
+    peaks: Any = np.flatnonzero((clear >= 0.6) & (clear >= np.roll(clear, 1)) & (clear >= np.roll(clear, -1)))
+    best = peaks[np.argsort(-clear[peaks])[:8]]
+    return [(float(periods[k]), _on_lattice(profile, float(periods[k]), float(np.angle(sums[k])))) for k in best]
+
+
+def _on_lattice(profile: Any, period: float, angle: float) -> float:
+    import numpy as np
+
+    place = np.arange(len(profile)) / period - angle / (2 * np.pi)
+    line: Any = np.rint(place).astype(int)
+    near: Any = np.abs(place - line) * period < 0.8  # half a pixel by rounding, the rest by the period's own step
+    change = np.bincount(line[near] - line[0], weights=profile[near])
+    used: Any = np.flatnonzero(change > 0.02 * change.max())
+    beside: Any = np.diff(used) == 1
+    if len(used) < LEAST_LINES or beside.sum() < LEAST_BESIDE * (len(used) - 1):
+        return 0.0
+    chance = float(near.mean())
+    return max((float(change.sum() / profile.sum()) - chance) / (1 - chance), 0.0)
+
+
+@cache
+def _cosines() -> Any:
+    """The orthonormal DCT-II of 8 samples, as JPEG (ITU-T T.81, A.3.3) has it."""
+    import numpy as np
+
+    turns = np.cos(np.pi / CELL * np.outer(np.arange(CELL), np.arange(CELL) + 0.5))
+    turns[0] /= 2**0.5
+    return (turns / 2).astype(np.float32)
+
+
+def _fine(luma: Any) -> tuple[float, float]:
+    """The energy of the fine detail inside 8 x 8 blocks, and that of all detail; each with a level per block, which
+    keeps ratios of next to nothing near 1."""
+    import numpy as np
+
+    number, down, across = len(luma), luma.shape[1] // CELL, luma.shape[2] // CELL
+    blocks = luma[:, : down * CELL, : across * CELL].astype(np.float32).reshape(number, down, CELL, across, CELL)
+    turned = np.matmul(_cosines(), np.ascontiguousarray(blocks.swapaxes(2, 3)) @ _cosines().T)
+    energy: Any = np.einsum("ndauv,ndauv->uv", turned, turned)
+    energy[0, 0] = 0
+    fine = np.add.outer(np.arange(CELL), np.arange(CELL)) >= FINE
+    least = number * down * across
+    return float(energy[fine].sum()) + least, float(energy.sum()) + least
 
 
 def _lattice(luma: Any) -> float:

@@ -6,7 +6,6 @@ without a question to the network, a file in the user's home or a word on stdout
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -21,11 +20,12 @@ from pathlib import Path
 from pickle import UnpicklingError
 from threading import RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from utils.body_plausibility import Box, Fault, Joint, Person, body_faults, clarity, counted
 from utils.hub import local_files_without_hub
-from utils.images import decode, sha256
+from utils.images import sha256
+from utils.opening import as_picture, opened
 from utils.people_words import Framing, PeopleAsked, number_word
 from utils.torch_threads import threads_for
 from utils.validation import JudgesMissing, WeightsUnavailable
@@ -33,10 +33,11 @@ from utils.validation import JudgesMissing, WeightsUnavailable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    Picture: TypeAlias = str | Path | bytes | Image
+    from utils.opening import Picture
+
 
 DEFAULT_MODEL = "Ultralytics/YOLOv8/yolov8n-pose.pt"
-KNOWN_FILES = {"demo-pose.pt": "26276f306f5261ec8465d657d094b21318009e9d96d9c97145710534577ffa0e"}
+KNOWN_FILES = {"demo-pose.pt": "46df7a1918d7b90a501c7d50d02f094c2a7b47330e549502ae2684b1d81272bf"}
 """SHA-256 of weights that are shipped, by file name: such a file is opened only with this content."""
 ASK_AGAIN_SECONDS = 60.0
 """Weights that could not be had are not asked for again sooner: a download that fails takes seconds."""
@@ -94,7 +95,8 @@ def validate_pose(
 
     `framing` "full body" makes a body that the frame cuts off a fault, "close-up" lets it cut a head off. `stylised`:
     the picture is no photograph, so that nobody found says nothing. `detector` None: YOLOv8n-pose, one for the whole
-    process. Raises JudgesMissing, WeightsUnavailable, and ValueError for what is no picture or no number of people.
+    process. Raises JudgesMissing, WeightsUnavailable, ValueError for bytes that are no picture and for less than no
+    people, and TypeError for anything but a picture or a whole number.
     """
     asked = _asked(expected_people)
     (seen,) = (detector or shared_detector()).detect([image])
@@ -210,19 +212,21 @@ class PoseDetector:
         return self._network is not None
 
     def detect(self, images: Sequence[Picture]) -> list[Seen]:
-        """The people of each picture; pictures seen lately are not looked at again, the others together.
+        """The people of each picture, all looked at together; those given as bytes are remembered for the next call.
 
-        Raises JudgesMissing, WeightsUnavailable, and ValueError for what is no picture.
+        Raises JudgesMissing, WeightsUnavailable, ValueError for bytes that are no picture, and TypeError (as_picture).
         """
-        pictures = [_opened(image) for image in images]
-        keys = [_key(image, picture) for image, picture in zip(images, pictures, strict=True)]
+        given = [as_picture(image) for image in images]
+        keys = [sha256(image) if isinstance(image, bytes) else None for image in given]
         with self._lock:
-            known = {key: self._remembered[key] for key in keys if key in self._remembered}
-            fresh = {key: picture for key, picture in zip(keys, pictures, strict=True) if key not in known}
-            if fresh:
-                known |= dict(zip(fresh, self._ready().people(list(fresh.values())), strict=True))
-            self._remember({key: known[key] for key in keys})
-            return [known[key] for key in keys]
+            seen = [self._remembered.get(key) if key else None for key in keys]
+            fresh = [place for place, known in enumerate(seen) if known is None]
+            pictures = [opened(given[place]) for place in fresh]
+            found = self._ready().people(pictures) if pictures else []
+            for place, people in zip(fresh, found, strict=True):
+                seen[place] = people
+            self._remember(keys, seen)
+            return [people for people in seen if people is not None]
 
     def unload(self) -> None:
         """Free the memory; the next picture loads again."""
@@ -232,10 +236,11 @@ class PoseDetector:
             if network is not None:
                 network.free()
 
-    def _remember(self, seen: dict[str, Seen]) -> None:
-        for key, people in seen.items():
-            self._remembered[key] = people
-            self._remembered.move_to_end(key)
+    def _remember(self, keys: Sequence[str | None], seen: Sequence[Seen | None]) -> None:
+        for key, people in zip(keys, seen, strict=True):
+            if key and people:
+                self._remembered[key] = people
+                self._remembered.move_to_end(key)
         while len(self._remembered) > REMEMBERED_PICTURES:
             self._remembered.popitem(last=False)
 
@@ -315,12 +320,12 @@ def _yolo() -> Any:
         from PIL import Image
 
         changed: Any = (Image, torch)
-        opened, saved = Image.open, torch.save
+        reader, writer = Image.open, torch.save
         with tempfile.TemporaryDirectory(prefix="atelier-") as folder, _environment(folder):
             from ultralytics.models import YOLO
     except ImportError as missing:
         raise JudgesMissing from missing
-    changed[0].open, changed[1].save = opened, saved
+    changed[0].open, changed[1].save = reader, writer
     log = logging.getLogger("ultralytics")
     log.handlers.clear()  # they write to stdout, which may be the channel of an MCP client
     log.propagate = True
@@ -399,9 +404,11 @@ def _best_device(torch: Any) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _asked(expected: int | PeopleAsked | None) -> PeopleAsked | None:
+def _asked(expected: object) -> PeopleAsked | None:
     if expected is None or isinstance(expected, PeopleAsked):
         return expected
+    if isinstance(expected, bool) or not isinstance(expected, int):
+        raise TypeError(f"expected_people is {expected!r}; give a whole number of people, a PeopleAsked or None.")
     if expected < 0:
         raise ValueError(f"expected_people is {expected}; a number of people is 0 or more.")
     return PeopleAsked(least=expected, most=expected, words=str(expected))
@@ -409,23 +416,3 @@ def _asked(expected: int | PeopleAsked | None) -> PeopleAsked | None:
 
 def _found(people: int) -> str:
     return "One person found" if people == 1 else f"{number_word(people).capitalize()} people found"
-
-
-def _key(image: Picture, picture: Image) -> str:
-    if isinstance(image, bytes):
-        return sha256(image)
-    return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
-
-
-def _opened(image: Picture) -> Image:
-    """The picture as RGB; transparent parts are laid on white, as a page shows them."""
-    from PIL import Image
-
-    if isinstance(image, (str, Path)):
-        image = Path(image).read_bytes()
-    opened = decode(image) if isinstance(image, bytes) else image
-    if "A" not in opened.getbands():
-        return opened.convert("RGB")
-    page = Image.new("RGBA", opened.size, "white")
-    page.alpha_composite(opened.convert("RGBA"))
-    return page.convert("RGB")

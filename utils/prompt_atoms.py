@@ -79,7 +79,8 @@ def atoms_of(prompt: str) -> tuple[Atom, ...]:
     where a number is said ("single", "a pair of", "1girl"), not from "a" alone. Empty for what is not understood.
     """
     phrases = noun_phrases(prompt)
-    facts = (atom for phrase in phrases for atom in _facts(prompt, phrase))
+    named = frozenset(phrase.noun for phrase in phrases)
+    facts = (atom for phrase in phrases for atom in _facts(prompt, phrase, named=named))
     relations = islice(_relations(prompt, phrases), MOST_RELATIONS)
     return tuple(_unique(chain(islice(_unique(facts), MOST_ATOMS), relations)))
 
@@ -135,20 +136,24 @@ def gist(prompt: str) -> str:
     return "".join(kept).strip(" ,;\n") or " ".join(text.split()[:GIST_WORDS])
 
 
-def _facts(prompt: str, phrase: NounPhrase, implied: bool = False) -> Iterator[Atom]:
-    """What the prompt says of one thing; `implied`: that "a star" is one star as well."""
+def _facts(
+    prompt: str, phrase: NounPhrase, implied: bool = False, named: frozenset[str] = frozenset()
+) -> Iterator[Atom]:
+    """What the prompt says of one thing; `implied`: that "a star" is one star as well; `named`: all its things."""
     if not phrase.setting:
-        yield _subject(prompt, phrase)
+        yield _subject(prompt, phrase, named)
     if phrase.number and (phrase.number.said or implied) and not phrase.setting:
         yield _count(prompt, phrase, phrase.number)
     if phrase.colour:
         yield _colour(prompt, phrase)
 
 
-def _subject(prompt: str, phrase: NounPhrase) -> Atom:
+def _subject(prompt: str, phrase: NounPhrase, named: frozenset[str]) -> Atom:
+    """The thing itself; its foils, which are scored alone, are nothing else that the prompt names."""
     said = _literal(prompt, (phrase.adjectives_start, phrase.noun_span[1]), phrase)
     described = " ".join((*phrase.adjectives[-3:], phrase.noun))
-    foils = tuple(_named(phrase, other) for other in other_things(phrase.singular))
+    others = [other for other in other_things(phrase.singular) if named.isdisjoint((other, plural(other)))]
+    foils = tuple(_named(phrase, other) for other in others)
     return Atom("subject", _named(phrase, described, same=True), said, phrase.noun, phrase.noun, foils)
 
 
@@ -191,11 +196,14 @@ def other_colours(phrase: NounPhrase) -> list[str]:
 
 
 def other_things(noun: str) -> list[str]:
-    """Things that the noun could be mistaken for: four to seven others of its kind, else anything."""
+    """Things that the noun is not: four to seven others of its kind, else what is no general word for it.
+
+    None for "an object", which may be any of them.
+    """
     near, others = _kind(noun)
-    anything = [thing for thing in words.ANYTHING if thing not in (*near, *others)]
-    if noun in words.PEOPLE:
-        anything.remove("person") if "person" in anything else None
+    if noun in words.UNTOLD:
+        return []
+    anything = [thing for thing, like in words.ANYTHING.items() if thing not in (*near, *others) and noun not in like]
     return (others + anything)[: max(4, min(len(others), 7))] if others else anything
 
 

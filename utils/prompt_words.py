@@ -137,9 +137,17 @@ KINDS: tuple[tuple[tuple[str, ...], ...], ...] = (
         ("spaceship", "rocket", "spacecraft"),
     ),
     (
-        ("woman", "girl", "lady", "queen", "princess", "witch", "mother", "nurse", "actress"),
-        ("man", "boy", "guy", "king", "knight", "wizard", "father", "gentleman"),
-        ("robot", "android", "cyborg", "alien"),
+        ("woman", "girl", "lady", "queen", "princess", "witch", "mother", "actress"),
+        ("man", "boy", "guy", "king", "wizard", "father", "gentleman"),
+        ("robot", "alien"),
+    ),
+    (
+        ("astronaut", "cosmonaut"),
+        ("chef", "cook", "baker"),
+        ("firefighter", "fireman"),
+        ("doctor", "nurse", "surgeon", "dentist", "paramedic"),
+        ("knight", "soldier", "warrior", "samurai", "viking", "gladiator"),
+        ("clown", "magician", "acrobat"),
     ),
     (
         ("apple", "pear", "tomato", "peach"),
@@ -186,10 +194,23 @@ KINDS: tuple[tuple[tuple[str, ...], ...], ...] = (
         ("bag", "backpack", "suitcase"),
     ),
 )
-"""Things by kind, near ones together: what may be taken for what. The first word of a group stands for it."""
-ANYTHING = ("dog", "car", "house", "tree", "person", "chair", "mountain")
-"""Other things, for a thing of no known kind."""
-PEOPLE = frozenset("person people human man men woman women boy girl child children kid crowd lady guy figure".split())
+"""Things by kind, near ones together: what may be taken for what. The first word of a group stands for it, and is
+neither the general word for a thing of another group of its kind nor an example of it: a nurse may be a man."""
+ANYTHING: dict[str, frozenset[str]] = {
+    "umbrella": frozenset("parasol canopy accessory gear".split()),
+    "banana": frozenset("plantain fruit food snack dessert breakfast lunch meal dinner produce".split()),
+    "teapot": frozenset("pot kettle samovar vessel dish pottery ceramic crockery tableware utensil".split()),
+    "ladder": frozenset("stepladder step tool equipment".split()),
+    "violin": frozenset("fiddle viola cello stradivarius instrument".split()),
+    "hammer": frozenset("mallet sledgehammer gavel tool weapon equipment".split()),
+}
+"""Other things, for a thing of no known kind, each with what it is an example of, is nearly, or has as an example.
+
+No dog, car or person: a poodle, a sedan and a friend are these too."""
+UNTOLD = frozenset(
+    "thing object item something anything stuff product prop gift present toy decoration antique".split()
+)
+"""Of which any thing may be an example."""
 
 SETTINGS = frozenset("background backdrop canvas".split())
 """What a picture stands on: it has a colour, and is no subject."""

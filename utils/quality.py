@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import log
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.aesthetics import AestheticPredictor, AestheticsUnavailable
-from utils.images import decode
+from utils.opening import as_picture, opened
 from utils.validation import ClipScorer, JudgesMissing, WeightsUnavailable, shared_scorer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from utils.validation import Picture
+    from utils.opening import Picture
 
 BEST = 10.0
 GRADES = (("A", 8.5), ("B", 7.0), ("C", 5.5), ("D", 4.0), ("F", 0.0))
@@ -50,7 +49,11 @@ class QualityScore:
     artefacts: float
     """What compression and broken decoding leave. The worst of: seams of 8-pixel blocks (10 to 0.4 levels, 0 from 6), a
     mosaic (10 to half of all change in the seams, 0 from 0.9), a lattice (10 to 0.5 levels, 0 from 8), and coarse
-    levels (10 to a gap of 2.5 levels, 0 from 40, by ratio), where they are not those of a flat drawing."""
+    levels (10 to a gap of 2.5 levels, 0 from 40, by ratio), where they are not those of a flat drawing. Of any size and
+    place: squares of one colour (10 to 0.55 of all change on a lattice beyond chance, 0 from 0.9; of 560 right drawings
+    of the demo's world the highest has 0.51, a chessboard 0.59, 40 made of squares of 8 to 13 pixels at least 0.99).
+    On JPEG's own grid: detail that its quantiser took (10 from 0.6 left, 0 to 0.05, by ratio; right drawings have at
+    least 0.63, photos of quality 25 0.43, flat drawings of quality 1 to 3 a median of 0.03)."""
     technical: float
     """0.7 of the worst of the four and 0.3 of their mean."""
     aesthetic: float | None
@@ -89,11 +92,12 @@ def score_image(
     With a prompt, adherence is measured by `scorer` (None: the process's own ViT-B-32). Raises ValueError for what is
     no picture, OSError for a path that cannot be read, JudgesMissing without scikit-image.
     """
-    opened = _opened(image)
+    image = as_picture(image)
+    pixels = opened(image)
     notes: list[str] = []
     adherence = _adherence(image, prompt, scorer, notes) if prompt and prompt.strip() else None
     rating = _rating(image, aesthetics, notes) if aesthetics else None
-    return composed(_measured(opened), aesthetic=rating, adherence=adherence, notes=tuple(notes))
+    return composed(_measured(pixels), aesthetic=rating, adherence=adherence, notes=tuple(notes))
 
 
 def composed(
@@ -142,6 +146,8 @@ def _measured(image: Image) -> dict[str, float]:
             **noise,
             "correlation": patches.correlation(),
             **patches.grid(),
+            "tiles": patches.tiles(),
+            "detail": patches.detail(),
             **patches.steps(),
         }
     except ImportError as missing:
@@ -157,9 +163,11 @@ def _artefacts(measures: Mapping[str, float]) -> float:
     seamed = _falling(measures["seams"], 0.4, 6.0)
     mosaic = _falling(measures["in_seams"], 0.5, 0.9) if measures["seams"] > 0.4 else BEST
     lattice = _falling(measures["lattice"], 0.5, 8.0)
+    tiled = _falling(measures["tiles"], 0.55, 0.9)
+    squeezed = BEST - _by_ratio(measures["detail"], 0.05, 0.6)
     drawn = _falling(measures["contours"], 0.03, 0.06)
     coarse = max(_by_ratio(measures["level_gap"], 2.5, 40.0), drawn)
-    return min(seamed, mosaic, lattice, coarse)
+    return min(seamed, mosaic, lattice, tiled, squeezed, coarse)
 
 
 def _broken(measures: Mapping[str, float]) -> str | None:
@@ -194,19 +202,3 @@ def _rating(image: Picture, predictor: AestheticPredictor, notes: list[str]) -> 
     except (AestheticsUnavailable, JudgesMissing, WeightsUnavailable) as missing:
         notes.append(f"Beauty was not rated: {missing}")
         return None
-
-
-def _opened(image: Picture) -> Image:
-    """The picture as RGB of 8 bits; transparent parts lie on white, as a page shows them."""
-    from PIL import Image
-
-    if isinstance(image, (str, Path)):
-        image = Path(image).read_bytes()
-    opened = decode(image) if isinstance(image, bytes) else image
-    if opened.mode.startswith("I"):  # 16 bits of grey, which convert() would clip at 255
-        opened = opened.convert("I").point(lambda level: level * (1 / 257)).convert("L")
-    if not opened.has_transparency_data:
-        return opened.convert("RGB")
-    page = Image.new("RGBA", opened.size, "white")
-    page.alpha_composite(opened.convert("RGBA"))
-    return page.convert("RGB")

@@ -19,15 +19,16 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from utils.clip_encoder import ClipEncoder, JudgesMissing, WeightsUnavailable, split_text
-from utils.images import decode, sha256
+from utils.images import sha256
+from utils.opening import as_picture, opened
 from utils.prompt_atoms import spoken
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
-    Picture: TypeAlias = str | Path | bytes | Image
+    from utils.opening import Picture
+
     Scores: TypeAlias = NDArray[np.float32]
 
 __all__ = [
@@ -94,7 +95,7 @@ def validate_image(
 
     The negative score is only reported, unless `delta_threshold` asks the positive one to exceed it by that much.
     `scorer` None: one ViT-B-32 for the whole process. Raises ValueError for a blank prompt, for a delta without a
-    negative prompt and for what is no picture; JudgesMissing; WeightsUnavailable.
+    negative prompt and for bytes that are no picture; TypeError (as_picture); JudgesMissing; WeightsUnavailable.
     """
     if not positive_prompt.strip():
         raise ValueError("positive_prompt is blank: there is nothing to compare the picture with.")
@@ -169,7 +170,7 @@ class ClipScorer:
         """Cosine similarities, one row for each picture and one column for each text.
 
         Emphasis brackets and LoRA tags are read over. Texts may be longer than the encoder's context (ClipEncoder).
-        Raises JudgesMissing, WeightsUnavailable, and ValueError for what is no picture.
+        Raises JudgesMissing, WeightsUnavailable, ValueError for bytes that are no picture, and TypeError (as_picture).
         """
         import numpy as np
 
@@ -183,10 +184,11 @@ class ClipScorer:
 
         Raises as `scores`.
         """
-        keys = [sha256(image) if isinstance(image, bytes) else None for image in images]
+        pictures = [as_picture(image) for image in images]
+        keys = [sha256(image) if isinstance(image, bytes) else None for image in pictures]
         with self._lock:
             encoder = self._ready()
-            return self._pictures.rows(images, keys, lambda new: encoder.embed_images(map(_opened, new)))
+            return self._pictures.rows(pictures, keys, lambda new: encoder.embed_images(map(opened, new)))
 
     def embed_texts(self, texts: Sequence[str]) -> Scores:
         """Unit vectors, one row for each text, as `scores` reads it. Raises JudgesMissing, WeightsUnavailable."""
@@ -252,17 +254,3 @@ def own_threshold(model: str, pretrained: str) -> float:
         return float(told.get("positive_threshold", DEFAULT_THRESHOLD))
     name = folder.absolute().name.lower() if folder.is_dir() else f"{model} {pretrained}".lower()
     return next((value for pattern, value in THRESHOLDS.items() if re.search(pattern, name)), DEFAULT_THRESHOLD)
-
-
-def _opened(image: Picture) -> Any:
-    """The picture as RGB; transparent parts are laid on white, as a page shows them."""
-    from PIL import Image
-
-    if isinstance(image, (str, Path)):
-        image = Path(image).read_bytes()
-    opened = decode(image) if isinstance(image, bytes) else image
-    if "A" not in opened.getbands():
-        return opened.convert("RGB")
-    page = Image.new("RGBA", opened.size, "white")
-    page.alpha_composite(opened.convert("RGBA"))
-    return page.convert("RGB")

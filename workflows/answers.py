@@ -20,12 +20,12 @@ APART = frozenset({"graph", "notes", "prompt_id"})
 async def job_answer(gallery: Gallery, job: Job) -> Answer:
     """The answer of generate_image for a job in any state; keys that do not apply are absent."""
     answer: Answer = {"status": STATUS.get(job.state, job.state), "job_id": job.id, "prompt_id": job.id}
-    pictures = [await _picture(gallery, item_id) for item_id in job.item_ids]
-    shown = [picture for picture in pictures if picture is not None]
+    items = [item for item_id in job.item_ids if (item := await gallery.items.get(item_id)) is not None]
+    shown = [await _picture(gallery, item) for item in items]
     if job.outcomes and shown:
         answer |= shown[0] | _verdict_part(job, job.outcomes[0])
         if len(shown) > 1:
-            answer["images"] = shown
+            answer["images"] = [row | _place(job, item) for row, item in zip(shown, items, strict=True)]
     if job.state in {"queued", "running"}:
         answer["progress"] = progress(job)
     if job.fault is not None:
@@ -72,6 +72,9 @@ def validation(outcome: Outcome) -> Answer:
     answer["reason"] = decisive.reason
     if outcome.warning:
         answer["warning"] = outcome.warning
+    unheard = {verdict.judge: verdict.reason for verdict in verdicts if verdict.passed is None}
+    if unheard:  # asked, and could not say: a pass is not theirs
+        answer["not_judged"] = unheard
     if clip.atoms:
         answer["atoms"] = rounded(clip.atoms)
     if len(verdicts) > 1 or decisive is not clip:
@@ -99,7 +102,7 @@ def _attempt_row(attempt: Attempt, job: Job) -> Answer:
     row: Answer = {"attempt": attempt.number, "seed": attempt.recipe.seed, "seconds": attempt.seconds}
     if attempt.passed is not None:
         row |= {"passed": attempt.passed, "score": _rounded(attempt.score)}
-        row["reason"] = "; ".join(verdict.reason for verdict in attempt.verdicts)
+        row["reason"] = "; ".join(verdict.reason for verdict in attempt.verdicts if verdict.passed is not None)
     if len(attempt.verdicts) > 1:
         row["checks"] = {one.judge: {"passed": one.passed, "score": _rounded(one.score)} for one in attempt.verdicts}
     if attempt.change:
@@ -135,13 +138,19 @@ def metadata(job: Job, attempt: Attempt) -> Answer:
     return {name: value for name, value in told.items() if name not in hidden and value not in (None, "", [])}
 
 
-async def _picture(gallery: Gallery, item_id: str) -> Answer | None:
-    item = await gallery.items.get(item_id)
-    if item is None:
-        return None
+async def _picture(gallery: Gallery, item: Item) -> Answer:
     location = await gallery.locate(item)
     picture: Answer = {"image_id": item.id, "path": location.path, "url": location.url, "seed": item.seed}
     return picture | {"passed": item.passed, "score": _rounded(item.score)}
+
+
+def _place(job: Job, item: Item) -> Answer:
+    """Which picture of the job it is for, which attempt it was, and whether the judges chose it."""
+    for number, outcome in enumerate(job.outcomes, start=1):
+        for attempt in outcome.attempts:
+            if item.key == attempt.key:
+                return {"picture": number, "attempt": attempt.number, "chosen": attempt.number == outcome.best}
+    return {}
 
 
 def _next_step(job: Job, answer: Answer) -> str:

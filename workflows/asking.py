@@ -27,6 +27,8 @@ def recipe_from(given: Mapping[str, Any], **fixed: Any) -> Recipe:
     if given.get("mask_image") and given.get("mask_text"):
         raise BadRecipe("mask_text", given["mask_text"], "mask_image says where already; give one of them")
     wanted = {name: given[name] for name in ACCEPTANCE if given.get(name) is not None}
+    if "checks" in wanted:
+        wanted["checks"] = _names(wanted["checks"])
     same = {name: value for name, value in given.items() if name in Recipe.model_fields}
     same |= {
         "negative": given.get("negative_prompt", ""),
@@ -64,6 +66,15 @@ def overrides_from(given: Mapping[str, Any]) -> dict[str, Any]:
     if "seed" in changes:
         changes["seed"] = _seed(changes["seed"])
     return changes
+
+
+def _names(given: Any) -> Any:
+    """ "clip, people" and ["CLIP", "people"] alike; what is no list of names is left for the check of the fields."""
+    entries = list(cast(Sequence[Any], given)) if isinstance(given, list | tuple) else []
+    if not all(isinstance(one, str) for one in entries):
+        return entries
+    named = (part.strip().lower() for one in entries for part in one.split(","))
+    return tuple(dict.fromkeys(name for name in named if name))
 
 
 def _model(given: Any) -> str | None:

@@ -89,7 +89,11 @@ class Gallery:
         return parents, await self.items.children(item.id)
 
     async def _delete(self, item: Item) -> bool:
-        await self.store.delete(item.key)
+        """The file, and what it was made of where no other picture of its job needs that to be made again."""
+        others = [one for one in await self.items.of_job(item.job_id) if one.id != item.id]
+        needed = {key for one in others for key in _keys(one)}
+        for key in sorted(_keys(item) - needed, key=lambda key: key != item.key):
+            await self.store.delete(key)
         return await self.items.remove(item.id)
 
     async def _file(self, item: Item) -> Media:
@@ -106,3 +110,9 @@ class Gallery:
         newest = (await self.items.search(ItemQuery(limit=NEAR))).items
         start = (await self.items.search(ItemQuery(limit=3, prefix=name[:8]))).items if len(name) >= 4 else ()
         return [known for item in (*start, *newest) for known in (item.id, item.key.rpartition("/")[2])]
+
+
+def _keys(item: Item) -> set[str]:
+    """The files of an item: its own, and those that it was made of and that lie with its job."""
+    made_of = {*item.recipe.pictures.values(), *item.rendered.pictures.values()}
+    return {item.key, *(key for key in made_of if key.startswith(f"{item.job_id}/"))}

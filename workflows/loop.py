@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from workflows.canvas import Canvas
-from workflows.errors import EngineError, Refused, RenderFailed
+from workflows.errors import EngineError, Refused, RenderFailed, ServiceUnavailable
 from workflows.judges.panel import Panel
 from workflows.judges.ranking import best_of, clearly_good
 from workflows.ports import Engine
@@ -32,6 +32,7 @@ from workflows.types import (
 
 Permit = Callable[[Recipe], Recipe]
 """What is drawn for a recipe, by the content rules. Raises Refused; takes milliseconds."""
+UNCHECKED = "Nothing is shown unchecked while ATELIER_CONTENT_MODEL asks for a check: mend it, or set it to off."
 BARRED = "What was drawn may not be shown (content rules); nothing of it was kept. Ask for something else."
 
 
@@ -124,7 +125,8 @@ class Loop:
         finally:
             await self._call_off()
         if not _shown(attempts):
-            raise Refused(BARRED)
+            unchecked = attempts[-1].unchecked
+            raise ServiceUnavailable(f"{unchecked} {UNCHECKED}") if unchecked else Refused(BARRED)
         return self._outcome(attempts, broken)
 
     # ------------------------------------------------------------------ when it ends
@@ -133,7 +135,7 @@ class Loop:
         """Accepted, not judgeable, or out of rounds; and for a choice, all candidates drawn or one clearly good."""
         if not attempts:
             return False
-        if self._missing(attempts):
+        if self._missing(attempts) and not attempts[-1].unchecked:
             all_wanted = self.recipe.acceptance.keep == "all"
             return attempts[-1].passed is None or (not all_wanted and any(map(clearly_good, attempts)))
         accepted = any(attempt.passed is not False for attempt in attempts)
@@ -145,7 +147,9 @@ class Loop:
         return max(0, self.recipe.acceptance.best_of - len(attempts)) if first else 0
 
     def _rounds(self, attempts: Sequence[Attempt]) -> int:
-        """One more try, asked for more plainly, when nothing that was drawn may be shown."""
+        """One more try, asked for more plainly, when nothing that was drawn may be shown; none when nobody can say."""
+        if attempts[-1].unchecked:
+            return attempts[-1].round
         return max(self.recipe.acceptance.rounds, 1 if _shown(attempts) else 2)
 
     # ------------------------------------------------------------------ drawing
@@ -279,7 +283,7 @@ class Loop:
         share = (shot.number - 1 + drawn) / self.recipe.acceptance.attempts
         progress = Progress(
             fraction=min(share, 1.0) * 0.99,
-            message=step.message or f"Attempt {shot.number}: step {step.step} of {step.steps}",
+            message=f"Attempt {shot.number}: {step.message or f'step {step.step} of {step.steps}'}",
             attempt=shot.number,
             step=step.step,
             steps=step.steps,

@@ -177,6 +177,10 @@ class Items(Protocol):
 
     async def children(self, item_id: str) -> Sequence[Item]: ...
 
+    async def of_job(self, job_id: str) -> Sequence[Item]:
+        """What one job filed, oldest first."""
+        ...
+
 
 class Sources(Protocol):
     """Input pictures by reference: gallery ids are resolved by the studio, everything else here."""

@@ -110,7 +110,10 @@ def _by_seed(turn: Turn) -> Revision:
 
 def _by_prompt(turn: Turn) -> Revision:
     words, told = _worded(turn)
-    return Revision(recipe=turn.recipe.but(**words), change=", ".join(told) or "nothing: the judges gave no reason")
+    recipe = turn.recipe.but(**words)
+    if any((one.recipe.prompt, one.recipe.seed) == (recipe.prompt, recipe.seed) for one in turn.attempts):
+        return Revision(recipe=recipe.but(seed=turn.seed), change="another seed: there are no new words left")
+    return Revision(recipe=recipe, change=", ".join(told))
 
 
 def _in_steps(turn: Turn) -> Revision:

@@ -84,6 +84,8 @@ class Run:
     _begun: bool = field(default=False, init=False)
     _closing: bool = field(default=False, init=False)
     _mark: Mark | None = field(default=None, init=False)
+    _shares: dict[int, float] = field(default_factory=dict[int, float], init=False)
+    """How far each picture in hand is."""
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     filed: dict[str, Media] = field(default_factory=dict[str, Media], init=False)
     """What the recorder gets to see: pictures filed in this process, by item id."""
@@ -277,7 +279,10 @@ class Run:
 
     def report(self, picture: int, progress: Progress, glimpse: Media | None) -> None:
         count = self.job.recipe.count
-        fraction = max(self.job.progress.fraction, (picture + progress.fraction) / count)
+        self._shares[picture] = max(self._shares.get(picture, 0.0), progress.fraction)
+        filed = len(self.job.outcomes)
+        drawn = filed + sum(share for place, share in self._shares.items() if place >= filed)
+        fraction = max(self.job.progress.fraction, min(drawn / count, 0.999))
         message = f"Picture {picture + 1} of {count}. {progress.message}" if count > 1 else progress.message
         left = self._seconds_left(f"{picture}/{progress.attempt}", progress)
         self.job = self.job.but(progress=progress.but(fraction=fraction, message=message, seconds_left=left))

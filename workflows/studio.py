@@ -294,7 +294,7 @@ def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
     if overrides.get("model") not in {None, item.model, item.rendered.model}:
         kept |= dict.fromkeys(("steps", "cfg", "sampler", "scheduler"))
     if reworded:
-        return item.recipe.but(**kept | dict(overrides))
+        return item.recipe.but(**kept | {"acceptance": item.recipe.acceptance.but(best_of=1)} | dict(overrides))
     if overrides.get("seed", item.seed) != item.seed:
         kept["batch_index"] = None
     once = item.recipe.acceptance.but(auto_retry=False, best_of=1)

@@ -14,11 +14,15 @@ log = logging.getLogger("atelier.run")
 
 async def called_off(tasks: Collection[asyncio.Task[Any]]) -> str:
     """Stop the tasks and see them stop; what an engine says of its stop, if any does. Their results are lost."""
-    for task in tasks:
+    running = [task for task in tasks if not task.done()]
+    for task in running:
         task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-    return next((said for task in tasks if (said := _last_words(task))), "")
+    if running:
+        await asyncio.wait(running)
+    for ended in set(tasks) - set(running):
+        if not ended.cancelled():
+            ended.exception()  # whoever waited for it has told of it
+    return next((said for task in running if (said := _last_words(task))), "")
 
 
 def _last_words(task: asyncio.Task[Any]) -> str:

@@ -28,6 +28,26 @@ _STOPS = frozenset(
     "from of to into onto through across around and or but while who which that is are was were has have sits stands "
     "runs walks lies looks wearing holding please the a an".split()
 )
+_HAVING = re.compile(
+    r"(?P<before>[^\s,.;:()]*)\s+(?:with|on|in|at|by|from|to|under|over|has|have|having|holding|wearing|carrying|raising|"
+    r"lifting|raises|lifts|holds|wears|carries)\s+(?:(?:an?|the|his|her|its|their|just|only|exactly)\s+)*$",
+    re.IGNORECASE,
+)
+_LOOK_BACK = 60
+"""Characters before a count in which the words stand that make what is counted a part of something."""
+_MEDIA = frozenset(
+    "photo photograph picture image drawing illustration painting portrait render sketch scene view shot icon".split()
+)
+_PARTICLES = frozenset(
+    "up down left right away off out back forward forwards backward backwards upward upwards downward downwards "
+    "sideways upright only here there apart".split()
+)
+"""They say where or how, and name nothing."""
+_NO_VERBS = frozenset(
+    "building painting drawing ceiling wedding earring string spring clothing morning evening duckling sibling pudding "
+    "darling hundred thing seabed lily family butterfly dragonfly firefly belly jelly".split()
+)
+"""Nouns that end like a participle or an adverb."""
 _WORD = re.compile(r"[^\W\d_][\w'-]*|\d+")
 _WEIGHTED = re.compile(r"\(([^()]+):(\d+(?:\.\d+)?)\)")
 
@@ -47,31 +67,45 @@ def find_subject(prompt: str) -> Subject | None:
 
     "single red car on a country road" -> "single red car", noun "car", alone.
     """
-    one = _COUNT_OF_ONE.search(prompt)
+    one = next((found for found in _COUNT_OF_ONE.finditer(prompt) if not _counts_a_part(prompt, found.start())), None)
     start = one.start() if one else (_LEAD_IN.match(prompt) or re.match("", prompt)).end()  # pyright: ignore[reportOptionalMemberAccess]
-    words = _phrase(prompt, start)
+    words = _phrase(prompt, start, 2 if one else 1)
     if len(words) < (2 if one else 1):
         return None
     return Subject(start=start, end=words[-1].end(), noun=words[-1].group().lower(), alone=one is not None)
 
 
-def _phrase(prompt: str, start: int) -> list[re.Match[str]]:
-    """The words of the noun phrase that begins at `start`."""
+def _counts_a_part(prompt: str, start: int) -> bool:
+    """Whether "one" counts what something has, as in "a dancer with one arm up"; a picture "with one tree" shows it."""
+    having = _HAVING.search(prompt[max(0, start - _LOOK_BACK) : start])
+    return having is not None and bool(having["before"]) and having["before"].lower() not in _MEDIA
+
+
+def _phrase(prompt: str, start: int, least: int) -> list[re.Match[str]]:
+    """The words of the noun phrase that begins at `start`; of its first `least` words none is its end."""
     words: list[re.Match[str]] = []
     candidates = list(_WORD.finditer(prompt, start))
     for word, following in zip_longest(candidates, candidates[1:]):
         if words and (prompt[words[-1].end() : word.start()].strip() or word.group().lower() in _STOPS):
             break
-        if len(words) > 1 and _is_participle(word.group().lower(), following):
+        if len(words) >= least and _is_participle(word.group().lower(), following):
             break
         words.append(word)
+    while len(words) > least and words[-1].group().lower() in _PARTICLES:
+        words.pop()
     return words
 
 
 def _is_participle(word: str, following: re.Match[str] | None) -> bool:
     """Whether the word ends the phrase as in "cat sitting on" (but not in "red flying bird")."""
-    verbal = (word.endswith("ing") and len(word) > 5) or (word.endswith("ed") and len(word) > 4)
-    return verbal and (following is None or following.group().lower() in _STOPS)
+    verbal = word == "lying" or (word.endswith("ing") and len(word) > 5) or (word.endswith("ed") and len(word) > 4)
+    if not verbal or word in _NO_VERBS:
+        return False
+    return following is None or _says_how(following.group().lower())
+
+
+def _says_how(word: str) -> bool:
+    return word in _STOPS or word in _PARTICLES or (word.endswith("ly") and word not in _NO_VERBS)
 
 
 def weight_of(round_: int) -> float:

@@ -67,13 +67,15 @@ class LedgerItems:
 
     async def children(self, item_id: str) -> Sequence[Item]:
         """What was made from this item, newest first, at most 200."""
-        query = (
-            sa.select(items.c.id, item_details.c.body)
-            .join(item_details, item_details.c.seq == items.c.seq)
-            .where(items.c.parent_id == item_id)
-            .order_by(items.c.seq.desc())
-            .limit(MOST_CHILDREN)
-        )
+        return await self._where(items.c.parent_id == item_id, items.c.seq.desc())
+
+    async def of_job(self, job_id: str) -> Sequence[Item]:
+        """What one job filed, oldest first."""
+        return await self._where(items.c.job_id == job_id, items.c.seq)
+
+    async def _where(self, condition: sa.ColumnElement[bool], order: sa.ColumnElement[Any]) -> list[Item]:
+        joined = sa.select(items.c.id, item_details.c.body).join(item_details, item_details.c.seq == items.c.seq)
+        query = joined.where(condition).order_by(order).limit(MOST_CHILDREN)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         found = [readable(Item, row.body, row.id) for row in rows]
         return [item for item in found if item is not None]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from clients.config import Settings, load_settings
 from clients.presence import LockedPresence, anyone_left
-from clients.wiring.judges import open_judges
 from workflows.app import App, use_app
 from workflows.library import Library
 from workflows.stamp import own_version
@@ -36,8 +35,7 @@ def has_unfinished(settings: Settings) -> bool:
 async def open_app(settings: Settings | None = None, *, resume: bool = False) -> AsyncGenerator[App]:
     """Open everything that the settings ask for; on leaving, jobs that run are left resumable.
 
-    `resume`: take up the unfinished jobs of processes that are gone (servers do); else they are only marked.
-    Raises BadSettings, StorageError.
+    `resume`: take up the jobs of processes that are gone (servers do), else mark them. Raises BadSettings, StorageError.
     """
     settings = settings or await asyncio.to_thread(load_settings)
     home = settings.atelier_home
@@ -45,6 +43,7 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     from clients.input_pictures import InputPictures
     from clients.ledger import open_ledger
     from clients.local_store import LocalStore
+    from clients.wiring.judges import open_judges
     from workflows.gallery import Gallery
     from workflows.studio import Studio
 
@@ -142,7 +141,7 @@ async def comfyui_servers(settings: Settings) -> Sequence[ServerStatus]:
 
 def _import_adapters(settings: Settings) -> None:
     """Off the event loop: the first import of the database library takes most of a second."""
-    names = ["clients.ledger", "clients.diffusers_engine", "workflows.gallery"]
+    names = ["clients.ledger", "clients.diffusers_engine", "clients.wiring.judges", "workflows.gallery"]
     for name in [*names, *(["clients.comfyui_engine"] if settings.comfyui_servers else [])]:
         importlib.import_module(name)
 
@@ -154,6 +153,9 @@ def _notices(settings: Settings) -> list[str]:
         notices.append("The in-process engine is not installed: pip install 'atelier-mcp[local]'.")
     if find_spec("open_clip") is None:
         notices.append("The judges are not installed, pictures are not checked: pip install 'atelier-mcp[judges]'.")
+    beauty = settings.atelier_aesthetic_weights
+    if beauty and not beauty.is_file():
+        notices.append(f"ATELIER_AESTHETIC_WEIGHTS names {beauty}, which is no file: beauty is not judged.")
     if settings.mlflow_tracking_uri and find_spec("mlflow") is None:
         notices.append("MLFLOW_TRACKING_URI is set, but MLflow is not installed: pip install 'atelier-mcp[mlflow]'.")
     return notices

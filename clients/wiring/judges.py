@@ -17,7 +17,7 @@ from utils.content_validator import classifier_expected, classifier_for
 from utils.pose_validation import PoseDetector
 from utils.validation import ClipScorer
 from workflows.content import ContentRules
-from workflows.judges import ClipJudge, ContentJudge, PeopleJudge, PoseJudge, QualityJudge, VisionJudge
+from workflows.judges import ClipJudge, ContentJudge, QualityJudge, VisionJudge, body_judges
 from workflows.types import FamilyProfile
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ async def open_judges(
     content = ContentJudge(partial(classifier_for, settings.atelier_content_model), rules, idle, before_load)
     judges: list[Judge] = [
         QualityJudge(_by_family(None, predictor), idle),
-        PeopleJudge(look, idle, before_load),
-        PoseJudge(look, idle, before_load),
+        *body_judges(look, idle, before_load),
         ClipJudge(_by_family(demo_scorer, scorer), idle, before_load),
         content,
     ]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.utils.content_cases import ADULT, EDITS, EXTREME, GROWN, HARMLESS, MINORS, REAL, SPELLINGS, UNDRESSING
+from tests.utils.clothing_cases import BARED, BARED_MINORS, CHOICES, EDITS, UNDRESSING
+from tests.utils.content_cases import ADULT, EXTREME, GROWN, HARMLESS, MINORS, REAL, SPELLINGS, STRICT
 from utils.content_validator import TEXTS, Finding, check_text, check_texts, shows_minor, shows_person
 
 
@@ -116,7 +117,7 @@ def test_a_negative_weight_turns_a_negative_prompt_around() -> None:
         ("a child in a park", "dress", True, "minor.clothing"),
         ("a child in a park", "(clothing:1.5)", False, "minor.clothing"),
         ("a woman in a park", "clothes, dress", False, "adult.clothing"),
-        ("a woman in a park", "shirt, pants", False, "adult.clothing"),
+        ("a woman in a park", "shirt, pants, dress", False, "adult.clothing"),
         ("a woman in a park", "clothes, dress", True, None),
         ("a woman in a suit", "dress", False, None),
         ("a woman in a suit", "modern clothes", False, None),
@@ -127,6 +128,29 @@ def test_clothing_is_not_ruled_out_where_somebody_would_wear_it(
     prompt: str, negative: str, adult: bool, expected: str | None
 ) -> None:
     assert rule(check_texts(prompt, negative, adult=adult)) == expected
+
+
+@pytest.mark.parametrize("adult", [False, True])
+@pytest.mark.parametrize(("prompt", "negative"), CHOICES)
+def test_another_choice_of_clothes_passes(prompt: str, negative: str, adult: bool) -> None:
+    assert check_texts(prompt, negative, adult=adult) is None
+
+
+@pytest.mark.parametrize(("prompt", "negative"), BARED)
+def test_a_negative_prompt_that_leaves_nothing_to_wear_is_refused(prompt: str, negative: str) -> None:
+    assert rule(check_texts(prompt, negative)) == "adult.clothing"
+    assert check_texts(prompt, negative, adult=True) is None
+
+
+@pytest.mark.parametrize("adult", [False, True])
+@pytest.mark.parametrize(("prompt", "negative"), BARED_MINORS)
+def test_with_a_minor_it_is_refused_whatever_is_switched_on(prompt: str, negative: str, adult: bool) -> None:
+    assert rule(check_texts(prompt, negative, adult=adult)) == "minor.clothing"
+
+
+@pytest.mark.parametrize(("prompt", "expected"), STRICT.items())
+def test_what_would_open_a_hole_stays_refused(prompt: str, expected: str) -> None:
+    assert rule(check_text(prompt)) == expected
 
 
 def test_every_text_that_is_drawn_counts_together() -> None:
@@ -173,7 +197,8 @@ def test_words_around_it_do_not_hide_it(words: str) -> None:
 
 
 HOSTILE = """
-a_ a, a. n.u.d. nu_de_ nud_ed_ (a ( :1.1) (:- a' 12_ she_looks_about_ 1a_ nU aabb n4k nude_a_ no_ little_ remove_the_
+a_ a, a. n.u.d. nu_de_ nud_ed_ ch_il_ nu_d_e_ super_bowl_xxx_ stripped_down_
+(a ( :1.1) (:- a' 12_ she_looks_about_ 1a_ nU aabb n4k nude_a_ no_ little_ remove_the_
 very_young_ nude \ufdfa \u33d5 n\u0301 пude_ ロリ 十 1
 """
 

@@ -57,6 +57,10 @@ TWO = [
     "man and woman",
     "a young couple. The man wears a hat, the woman wears a dress",
     "multiple girls, 2girls, smiling",
+    "Adam and Eve",
+    "a painting of Adam & Eve in a garden",
+    "a duo",
+    "a jazz duo",
 ]
 THREE = [
     "three women and a dog",
@@ -67,7 +71,10 @@ THREE = [
     "a man, a woman and a child",
     "a doctor, a nurse and a firefighter",
     "three women, no men",
+    "a jazz trio playing",
+    "a trio singing",
 ]
+FOUR = ["a barbershop quartet", "a string quartet on a stage"]
 NOBODY = [
     "no people",
     "a city without people",
@@ -76,6 +83,9 @@ NOBODY = [
     "do not draw any people",
     "an unpopulated island",
     "a street without any people",
+    "an empty street, no one around",
+    "a beach with no one",
+    "no one in the room",
 ]
 NOT_SAID = [
     "",
@@ -116,12 +126,28 @@ NOT_SAID = [
     "family car",
     "a lion mother and her cubs",
     "a mermaid",
+    "figure",
+    "a dark blue figure on white",
+    "a rubber band",
+    "a wedding band on a table",
+    "a cat band playing",
+    "a cat duo",
+    "a dessert trio",
+    "a trio of cats",
+    "a duo of lamps",
+    "a quartet of dogs playing",
+    "a jazz trio logo",
+    "statue of Adam and Eve",
+    "two cats named Romeo and Juliet",
+    "a vase like no one has ever seen",
+    "a vase like no one in the world has",
+    "no one man",
 ]
 
 
 @pytest.mark.parametrize(
     ("number", "prompt"),
-    [(number, prompt) for number, prompts in enumerate((NOBODY, ONE, TWO, THREE)) for prompt in prompts],
+    [(number, prompt) for number, prompts in enumerate((NOBODY, ONE, TWO, THREE, FOUR)) for prompt in prompts],
 )
 def test_a_plain_number_is_read(number: int, prompt: str) -> None:
     asked = people_asked(prompt)
@@ -141,6 +167,8 @@ def test_what_may_be_no_person_asks_for_none(prompt: str) -> None:
         ("a group of people", 2, None),
         ("kids playing football", 2, None),
         ("a family", 2, 8),
+        ("a band playing", 2, None),
+        ("a rock band on stage", 2, None),
         ("a family of four", 4, 4),
         ("family portrait", 2, 8),
         ("two couples", 4, 4),

@@ -1,8 +1,9 @@
-"""People and their bodies: the demo pose model on drawn figures, and the geometry on joints set by hand."""
+"""People and their bodies in pictures: the demo pose model on drawn figures, and how its weights are had."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -19,17 +20,16 @@ import pytest
 from PIL import Image, ImageDraw
 
 import clients
-from tests.figures import Pictogram, group, picture, png
-from utils.body_plausibility import Box, Joint, Person, body_faults, counted
+from tests.figures import Pictogram, group, picture, png, standing
+from utils.body_plausibility import Box, Person
 from utils.images import BadPicture
-from utils.people_words import Framing, PeopleAsked
+from utils.people_words import PeopleAsked
 from utils.pose_validation import (
     KNOWN_FILES,
     Check,
     PoseDetector,
     PoseResult,
     Seen,
-    body_check,
     count_check,
     validate_pose,
 )
@@ -38,36 +38,6 @@ from utils.validation import JudgesMissing, WeightsUnavailable
 ROOT = Path(clients.__file__).parents[1]
 DEMO = ROOT / "clients" / "demo" / "pose" / "demo-pose.pt"
 TWO = PeopleAsked(least=2, most=2, words="two men")
-
-SPOTS = {
-    0: (0.5, 0.2), 1: (0.52, 0.18), 2: (0.48, 0.18), 3: (0.55, 0.2), 4: (0.45, 0.2), 5: (0.58, 0.32), 6: (0.42, 0.32),
-    7: (0.62, 0.43), 8: (0.38, 0.43), 9: (0.65, 0.53), 10: (0.35, 0.53), 11: (0.55, 0.55), 12: (0.45, 0.55),
-    13: (0.56, 0.7), 14: (0.44, 0.7), 15: (0.57, 0.86), 16: (0.43, 0.86),
-}  # fmt: skip
-"""Someone who stands before us in a square picture."""
-
-
-def standing(*gone: int, confidence: float = 0.9, shift: float = 0.0, down: float = 0.0, size: float = 1.0) -> Person:
-    """That person moved and sized, without some joints."""
-    joints = tuple(
-        Joint(0.5 + (x - 0.5) * size + shift, 0.1 + (y - 0.1) * size + down, 0.05 if place in gone else 0.95)
-        for place, (x, y) in sorted(SPOTS.items())
-    )
-    box = Box(0.5 - 0.18 * size + shift, 0.1 + down, 0.5 + 0.18 * size + shift, 0.1 + 0.8 * size + down)
-    clipped = Box(max(0.0, box.left), max(0.0, box.top), min(1.0, box.right), min(1.0, box.bottom))
-    return Person(clipped, confidence, joints)
-
-
-def put(person: Person, **joints: tuple[float, float]) -> Person:
-    """The person with joints, named j0 to j16, elsewhere."""
-    changed = list(person.joints)
-    for name, (x, y) in joints.items():
-        changed[int(name[1:])] = Joint(x, y, 0.95)
-    return replace(person, joints=tuple(changed))
-
-
-def kinds(*people: Person, framing: Framing | None = None) -> list[str]:
-    return [f"{fault.kind}: {fault.text}" for fault in body_faults(people, 1.0, framing)]
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +176,26 @@ def test_what_is_no_picture_or_no_number_is_refused() -> None:
         PoseDetector(DEMO).detect([b"no picture"])
     with pytest.raises(ValueError, match="expected_people is -1"):
         validate_pose(group(1), -1)
+
+
+@pytest.mark.parametrize("number", ["2", 2.5, True])
+def test_a_number_of_people_is_a_whole_number(number: Any) -> None:
+    with pytest.raises(TypeError, match=f"expected_people is {number!r}; give a whole number"):
+        validate_pose(group(1), number)
+
+
+@pytest.mark.parametrize("thing", [None, 3, io.BytesIO()])
+def test_what_is_no_kind_of_picture_is_named_before_anything_loads(thing: Any) -> None:
+    detector = PoseDetector(DEMO)
+    with pytest.raises(TypeError, match=f"a Pillow image, not {type(thing).__name__}"):
+        validate_pose(thing, 1, detector=detector)
+    assert not detector.loaded
+
+
+@pytest.mark.models
+def test_bytes_may_come_in_any_of_their_kinds(detector: PoseDetector) -> None:
+    whole = png(group(1))
+    assert detector.detect([bytearray(whole)]) == detector.detect([memoryview(whole)]) == detector.detect([whole])
 
 
 @pytest.mark.models
@@ -378,88 +368,6 @@ def test_weights_are_fetched_from_the_hub_once_and_then_found_without_it(tmp_pat
     assert "GET /someone/poses/resolve/main/nano/own-pose.pt" in Hub.asked
     again = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (again.stdout, again.returncode) == ("2", 0), again.stderr[-2000:]
-
-
-def test_one_person_in_two_boxes_is_counted_once() -> None:
-    whole = standing()
-    half = replace(whole, box=Box(0.32, 0.1, 0.68, 0.58), confidence=0.6)
-    assert counted([half, whole], 1.0) == ([whole], [])
-
-
-def test_boxes_whose_joints_say_nothing_are_one_person_where_they_lie_on_each_other() -> None:
-    blurred = standing(*range(17))
-    again, beside = replace(blurred, confidence=0.5), standing(*range(17), shift=0.15, confidence=0.6)
-    assert counted([blurred, again, beside], 1.0) == ([blurred, beside], [])
-
-
-def test_two_people_close_together_are_two() -> None:
-    people = [standing(), standing(shift=0.12, confidence=0.8)]
-    assert counted(people, 1.0) == (people, [])
-
-
-def test_two_skeletons_on_one_torso_are_one_body_with_a_fault() -> None:
-    other = put(replace(standing(), confidence=0.7), j0=(0.7, 0.6), j1=(0.72, 0.6), j9=(0.2, 0.2), j10=(0.8, 0.9))
-    people, faults = counted([standing(), other], 1.0)
-    assert len(people) == 1
-    assert [fault.kind for fault in faults] == ["merged bodies"]
-    assert body_check(Seen(tuple(people), tuple(faults))).passed is False
-
-
-@pytest.mark.parametrize(
-    ("gone", "faults"),
-    [
-        ((), []),
-        ((9,), ["missing limb: A person's left forearm is missing"]),
-        ((8, 10), ["missing limb: A person's right arm is missing"]),
-        (
-            (7, 8, 9, 10),
-            ["missing limb: A person's left arm is missing", "missing limb: A person's right arm is missing"],
-        ),
-        ((15,), ["missing limb: A person's left lower leg is missing"]),
-        ((14, 16), ["missing limb: A person's right leg is missing"]),
-        ((15, 16), []),
-        ((13, 14, 15, 16), []),
-        ((0, 1, 2), []),
-        ((0, 1, 2, 3, 4), ["missing head: A person has no head"]),
-    ],
-)
-def test_what_is_missing_between_seen_joints_is_a_fault(gone: tuple[int, ...], faults: list[str]) -> None:
-    """Except both lower legs: a table, water or long clothes hide them. A face may look away."""
-    assert kinds(standing(*gone)) == faults
-
-
-def test_a_limb_behind_another_person_is_no_fault() -> None:
-    assert kinds(standing(9), standing(shift=0.2)) == []
-
-
-def test_a_limb_beyond_an_edge_is_no_fault() -> None:
-    assert kinds(standing(8, 10, shift=-0.33)) == []
-    assert kinds(standing(7, 9, shift=-0.33)) == ["missing limb: A person's left arm is missing"]
-    assert kinds(standing(13, 14, 15, 16, down=0.4)) == []
-
-
-def test_a_body_from_its_side_may_hide_an_arm() -> None:
-    side = {"j5": (0.51, 0.32), "j6": (0.49, 0.32), "j11": (0.51, 0.55), "j12": (0.49, 0.55)}
-    assert kinds(put(standing(7, 9), **side)) == []
-
-
-def test_a_limb_far_too_long_is_a_fault_and_a_short_one_is_not() -> None:
-    long = put(standing(), j9=(0.72, 0.9))
-    assert [text.partition(" is ")[0] for text in kinds(long)] == ["proportions: A person's left arm"]
-    assert kinds(put(standing(), j9=(0.625, 0.45))) == []
-
-
-def test_doubtful_detections_are_not_looked_at_for_faults() -> None:
-    assert kinds(standing(9, confidence=0.45)) == []
-
-
-def test_the_full_body_is_a_fault_only_where_the_frame_cuts_it() -> None:
-    seated = standing(15, 16)
-    assert kinds(seated, framing="full body") == []
-    cut = replace(standing(15, 16, down=0.1), box=Box(0.3, 0.2, 0.7, 1.0))
-    assert kinds(cut, framing="full body") == [
-        "cut off: The full body is asked for, but the lower edge cuts the legs off"
-    ]
 
 
 SPECK = replace(standing(), box=Box(0.1, 0.1, 0.2, 0.25))

@@ -9,7 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.foils import foils
+from utils.noun_phrases import singular
 from utils.prompt_atoms import Atom, atoms_of, foils_of, general_foils, gist, spoken, swaps_of
+from utils.prompt_words import ANYTHING, UNTOLD
+
+OTHERWISE = {
+    "kitten": {"dog", "bird", "fish", "horse"},
+    "oak": {"flower"},
+    "pine": {"flower"},
+    "fruit": {"hammer", "ladder", "violin", "umbrella", "teapot"},
+    "food": {"hammer", "ladder", "violin", "umbrella", "teapot"},
+    "tool": {"banana", "violin", "umbrella", "teapot"},
+    "instrument": {"banana", "hammer", "ladder", "umbrella", "teapot"},
+    "parasol": {"banana", "hammer", "ladder", "violin", "teapot"},
+    "kettle": {"banana", "hammer", "ladder", "violin", "umbrella"},
+}
+"""Of the words that are too general for others, those that are plainly something else than this noun."""
 
 
 def facts(prompt: str) -> list[tuple[str, str, str]]:
@@ -100,6 +115,58 @@ def test_how_things_stand_to_each_other() -> None:
 )
 def test_the_facts_of_a_prompt(prompt: str, expected: list[tuple[str, str, str]]) -> None:
     assert facts(prompt) == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "relation"),
+    [
+        ("a blue triangle left of a red square", "a blue triangle left of a red square"),
+        ("a cat right of a dog", "a cat right of a dog"),
+        ("a cat sitting left of a dog", "a cat left of a dog"),
+        ("a cat jumping left of a dog", "a cat left of a dog"),
+        ("a lamp right next to a sofa", "a lamp next to a sofa"),
+        ("a cat on the left of a dog", "a cat on the left of a dog"),
+    ],
+)
+def test_a_side_is_a_relation_with_or_without_the(prompt: str, relation: str) -> None:
+    atoms = atoms_of(prompt)
+    assert len([atom for atom in atoms if atom.kind == "subject"]) == 2
+    assert [atom.text for atom in atoms if atom.kind == "relation"] == [relation]
+
+
+@pytest.mark.parametrize("prompt", ["a bird looking left", "a bird on the right", "a bird right"])
+def test_a_side_is_no_thing(prompt: str) -> None:
+    assert [atom.text for atom in atoms_of(prompt)] == ["a bird"]
+
+
+def test_a_side_may_be_part_of_a_name() -> None:
+    assert "a left glove" in [atom.text for atom in atoms_of("a left glove on a table")]
+
+
+@pytest.mark.parametrize(
+    ("nouns", "general"),
+    [
+        ("poodle terrier kitten sparrow salmon pet animal monster", "dog cat bird fish animal horse"),
+        ("firefighter chef astronaut nurse teacher friend sibling knight", "person man woman people human"),
+        ("sedan convertible limousine vehicle", "car vehicle truck"),
+        ("villa bungalow building oak pine orchid plant", "house building tree flower plant"),
+        ("landscape peak recliner furniture", "mountain chair"),
+        ("fruit food tool instrument parasol kettle", "banana hammer ladder violin umbrella teapot"),
+        ("object thing item toy", " ".join(ANYTHING)),
+    ],
+)
+def test_no_foil_is_true_of_the_right_picture(nouns: str, general: str) -> None:
+    for noun in nouns.split():
+        for prompt in (f"a {noun} on grass", f"five {noun}s on grass"):
+            told = [swap for swap in swaps_of(prompt) if swap.atom.kind == "subject"]
+            assert {singular(swap.value) for swap in told} & set(general.split()) <= OTHERWISE.get(noun, set())
+            if noun not in UNTOLD:
+                assert len(told) >= 2
+
+
+def test_what_the_prompt_names_too_is_no_foil_of_a_thing_alone() -> None:
+    [poodle] = [atom for atom in atoms_of("a red car, a poodle and two umbrellas") if atom.noun == "poodle"]
+    assert poodle.foils and "an umbrella" not in poodle.foils
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -320,6 +321,23 @@ def test_what_cannot_be_compared_is_refused(arguments: tuple[Any, ...], words: s
 def test_what_is_no_picture_is_refused() -> None:
     with pytest.raises(BadPicture):
         ClipScorer(DEMO).scores([b"no picture"], [RED_CIRCLE])
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_bytes_may_come_in_any_of_their_kinds(kind: type[bytearray], scorer: ClipScorer) -> None:
+    whole = png(drawing())
+    assert scorer.scores([kind(whole)], [RED_CIRCLE]) == scorer.scores([whole], [RED_CIRCLE])
+
+
+@pytest.mark.parametrize(
+    ("thing", "kind"), [(np.zeros((8, 8, 3), np.uint8), "ndarray"), (io.BytesIO(), "BytesIO"), (None, "NoneType")]
+)
+def test_what_is_no_kind_of_picture_is_named_before_anything_loads(thing: Any, kind: str) -> None:
+    scorer = ClipScorer(DEMO)
+    with pytest.raises(TypeError, match=f"A picture is a path, bytes or a Pillow image, not {kind}"):
+        validate_image(thing, RED_CIRCLE, scorer=scorer)
+    assert not scorer.loaded
 
 
 def words(text: str) -> int:

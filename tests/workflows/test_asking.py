@@ -105,3 +105,10 @@ def test_overrides_are_what_was_given_under_the_recipes_own_names() -> None:
         "image_id": "x",
     }
     assert overrides_from(given) == {"negative": "", "model": None, "seed": None, "cfg": 0.0}
+
+
+def test_checks_are_read_however_they_are_written() -> None:
+    for given in (["clip", "people"], ["CLIP, people"], ["clip,people", "clip"], ("Clip ", " people")):
+        assert recipe_from({"prompt": "x", "checks": given}).acceptance.checks == ("clip", "people")
+    with pytest.raises(BadRecipe, match="checks"):
+        recipe_from({"prompt": "x", "checks": [1]})

@@ -229,3 +229,61 @@ def _pixels(data: bytes) -> bytes:
     from utils.images import decode
 
     return decode(data).tobytes()
+
+
+async def test_progress_of_several_pictures_is_the_sum_of_what_is_done_of_each(tmp_path: Path) -> None:
+    heard: list[float] = []
+    engine = FakeEngine(gate=asyncio.Event(), held_from=3)
+    async with fake_app(tmp_path, engine=engine, judge=FakeJudge(scores=[0.1, 0.3])) as app:
+        job = await app.studio.submit(WISH.but(count=4))
+        watching = asyncio.create_task(app.studio.wait(job.id, 30, lambda progress: heard.append(progress.fraction)))
+        async with asyncio.timeout(5):
+            await engine.started.wait()
+        assert engine.gate
+        assert 0 < app.studio.active()[0].progress.fraction < 0.75  # two of four pictures are in hand, none is filed
+        engine.gate.set()
+        await watching
+    assert heard == sorted(heard)
+
+
+async def test_each_filed_candidate_says_which_picture_and_attempt_it_is_and_whether_it_was_chosen(
+    tmp_path: Path,
+) -> None:
+    async with fake_app(tmp_path, judge=FakeJudge(scores=[0.26, 0.35, 0.3, 0.31])) as app:
+        job = await made(app, choosing(2, keep="all").but(count=2))
+        answer = await answers.job_answer(app.gallery, job)
+    assert [(row["picture"], row["chosen"]) for row in answer["images"]] == [
+        (1, True),
+        (1, False),
+        (2, True),
+        (2, False),
+    ]
+    for outcome, rows in zip(job.outcomes, (answer["images"][:2], answer["images"][2:]), strict=True):
+        assert [row["attempt"] for row in rows] == [outcome.best, 3 - outcome.best]
+
+
+async def test_a_judge_that_could_not_say_is_named_beside_the_pass_of_the_others(tmp_path: Path) -> None:
+    vision = FakeJudge(name="vision", missing="Not judged: Ollama does not answer.")
+    async with fake_app(tmp_path, judge=FakeJudge(scores=[0.3]), further=[vision]) as app:
+        job = await made(app, WISH.but(acceptance=Acceptance(checks=("clip", "vision"))))
+        answer = await answers.job_answer(app.gallery, job)
+    assert answer["validation"]["passed"] is True
+    assert answer["validation"]["not_judged"] == {"vision": "Not judged: Ollama does not answer."}
+    assert answer["attempts"][0]["reason"] == "Image passed validation"
+
+
+async def test_deleting_takes_along_what_the_picture_was_made_of_but_nothing_that_another_one_needs(
+    tmp_path: Path,
+) -> None:
+    arm = Advice(cause="anatomy", repair=(Region(left=0.0, top=0.0, right=0.25, bottom=0.25),))
+    given = {"source": Media(data=png(), media_type="image/png")}
+    async with fake_app(tmp_path, judge=FakeJudge(scores=[0.2, 0.1, 0.3], advice=(arm,))) as app:
+        wish = WISH.but(task="img2img", acceptance=Acceptance(keep="all"))
+        job = await app.studio.wait((await app.studio.submit(wish, given)).id, 30)
+        best, first, second = job.item_ids
+        await app.gallery.delete(first)
+        still = await app.studio.wait((await app.studio.regenerate(best)).id, 30)
+        await app.gallery.delete(second)
+        await app.gallery.delete(best)
+        left = list(await app.studio.store.keys(job.id))
+    assert (still.state, left) == ("succeeded", [])

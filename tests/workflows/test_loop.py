@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from tests.fakes import PROFILE, FakeEngine, FakeJudge, png
 from utils.images import decode
-from workflows.errors import Refused, RenderFailed
+from workflows.errors import Refused, RenderFailed, ServiceUnavailable
 from workflows.judges.panel import Panel
 from workflows.loop import Loop
-from workflows.types import Acceptance, Advice, Attempt, Media, Outcome, Progress, Recipe, Region, Ticket
+from workflows.types import (
+    Acceptance,
+    Advice,
+    Attempt,
+    FamilyProfile,
+    Media,
+    Outcome,
+    Progress,
+    Recipe,
+    Region,
+    Ticket,
+    Verdict,
+)
 
 RECIPE = Recipe.checked(prompt="single car on a road", width=64, height=64, steps=2, cfg=4.0, seed=7)
 
@@ -302,3 +315,15 @@ async def test_an_engine_that_does_not_paint_draws_again_instead() -> None:
     bench = Bench(engine=NoPaint(), judge=FakeJudge(scores=[0.2, 0.1, 0.3], advice=(arm,)))
     await bench.run()
     assert [recipe.task for recipe in bench.engine.recipes] == ["txt2img"] * 3
+
+
+async def test_what_nobody_can_check_is_not_drawn_again_and_the_reason_is_told() -> None:
+    class Closed(FakeJudge):
+        async def judge(self, pictures: Sequence[Media], recipe: Recipe, profile: FamilyProfile) -> Sequence[Verdict]:
+            closed = Verdict(judge="content", passed=False, reason="Not checked: no weights.", hard=True, barred=True)
+            return [closed] * len(pictures)
+
+    bench = Bench(gate=Closed(name="content"))
+    with pytest.raises(ServiceUnavailable, match=r"Not checked: no weights\. Nothing is shown unchecked"):
+        await bench.run(choosing(3))
+    assert (len(bench.engine.recipes) <= 2, bench.stored) == (True, {})

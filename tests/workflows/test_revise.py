@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +119,20 @@ def test_low_quality_gets_more_steps_and_a_second_pass_where_there_is_one() -> N
     assert revision.finer == revision.recipe.but(hires=True)
 
 
+def test_words_that_were_tried_already_are_not_drawn_from_the_same_seed_again() -> None:
+    wish = recipe("red stars", strategy="prompt")
+    red = Advice(cause="attribute", emphasise=("red",))
+    tried = [failed(1, red, wish=wish)]
+    for number in (2, 3):
+        tried.append(failed(number, red, wish=revise(wish, tried, PROFILE).recipe))
+    fourth = revise(wish, tried, PROFILE)
+    assert (fourth.recipe.prompt, fourth.change) == (
+        "(red:1.6) stars",
+        "another seed: there are no new words left",
+    )
+    assert fourth.recipe.seed != 42
+
+
 def test_the_advice_taken_is_that_of_the_best_attempt() -> None:
     wish = recipe("three red stars")
     near = failed(1, Advice(cause="attribute", emphasise=("red",)), merit=0.48, wish=wish)
@@ -154,12 +170,30 @@ def test_each_strategy_changes_what_its_name_says() -> None:
         ("three small green stars, black backdrop", "three small green stars", "stars", False),
         ("portrait of a woman with flowers", "woman", "woman", False),
         ("draw me a big red circle please", "big red circle", "circle", False),
+        ("a dancer with one arm up", "dancer", "dancer", False),
+        ("a flamingo standing on one leg", "flamingo", "flamingo", False),
+        ("a picture with one tree", "one tree", "tree", True),
+        ("a man with one arm, one cat", "one cat", "cat", True),
+        ("one bird looking left", "one bird", "bird", True),
+        ("one bird looking up at the sky", "one bird", "bird", True),
+        ("one cat sleeping peacefully", "one cat", "cat", True),
+        ("one red flying butterfly", "one red flying butterfly", "butterfly", True),
+        ("a woman lying down", "woman", "woman", False),
+        ("one cat only", "one cat", "cat", True),
+        ("a stone building on a hill", "stone building", "building", False),
     ],
 )
 def test_the_subject_is_found_in_the_prompt(prompt: str, phrase: str, noun: str, alone: bool) -> None:
     subject = find_subject(prompt)
     assert subject is not None
     assert (prompt[subject.start : subject.end], subject.noun, subject.alone) == (phrase, noun, alone)
+
+
+@pytest.mark.parametrize("piece", ["one cat with one arm up, ", "with  with  one ", "holding the the "])
+def test_no_prompt_takes_long(piece: str) -> None:
+    began = time.process_time()
+    find_subject(piece * 10_000)
+    assert time.process_time() - began < 2.0
 
 
 def test_a_prompt_that_fills_its_field_is_drawn_as_it_is() -> None:

@@ -48,6 +48,16 @@ class Lexicon:
     birds: frozenset[str]
     bird_signs: frozenset[str]
     other: frozenset[str]
+    short: frozenset[str]
+    """Short words that are no pieces of a broken one."""
+    torn: frozenset[str] = field(repr=False)
+    """Words that are read back from pieces that are no words."""
+    wear: Mapping[str, frozenset[str]]
+    """What is worn, where and by whom, by kind."""
+    pieces: frozenset[str] = field(repr=False)
+    """Single pieces of clothing, underwear among them."""
+    worn: frozenset[str] = field(repr=False)
+    """All of `wear`."""
     sets: Mapping[str, frozenset[str]]
     """The single words of each kind of sign."""
     vocabulary: frozenset[str]
@@ -75,6 +85,7 @@ def lexicon() -> Lexicon:
     vocabulary = _vocabulary(signs, numbers, ordinals)
     sets = {kind: frozenset(entry for entry in entries if " " not in entry) for kind, entries in signs.items()}
     sticky, strong = _glue(sets)
+    wear = {kind: frozenset(_entries(text)) for kind, text in table["wear"].items()}
     phrases, harmless = _phrases(pairs), _by_first(masks)
     declined = _by_first([tuple(entry.split()) for entry in _entries(table["declined"]["phrases"])])
     masking = {word for kind in ("after", "before") for word in table["harmless"][kind]}
@@ -95,6 +106,11 @@ def lexicon() -> Lexicon:
         birds=frozenset(_entries(table["birds"]["words"])),
         bird_signs=frozenset(_entries(table["birds"]["signs"])),
         other=frozenset(_entries(table["other"]["words"])),
+        short=frozenset(_entries(table["other"]["short"])),
+        torn=_torn(sets),
+        wear=wear,
+        pieces=sets["garment"] | sets["underthing"],
+        worn=frozenset[str]().union(*wear.values()),
         sets=sets,
         vocabulary=vocabulary,
         beginnings=frozenset(word[:LEAST] for word in vocabulary if len(word) >= LEAST),
@@ -159,6 +175,11 @@ def _by_squeeze(vocabulary: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if len(word) >= LEAST:
             found.setdefault(squeezed(word), []).append(word)
     return {key: tuple(words) for key, words in found.items()}
+
+
+def _torn(sets: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    kinds = ("explicit", "nude", "anatomy", "suggestive", "intimate", "extreme", "abuse", "undress", "minor")
+    return frozenset(word for kind in kinds for word in sets[kind] if len(word) > LEAST and word.isascii())
 
 
 def _glue(sets: Mapping[str, frozenset[str]]) -> tuple[frozenset[str], frozenset[str]]:

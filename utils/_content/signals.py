@@ -15,6 +15,12 @@ CARVED = 3
 """Words after a bare body within which the statue that it is has to be named."""
 ELSEWHERE = frozenset("from on in onto into off with and or next behind near".split())
 """Words after which the clothing is a place, not the thing that is removed."""
+JOINTS = ELSEWHERE | frozenset(
+    "the a an her his their its by beside under over above below among amid against at to of between before after atop"
+    " inside outside upon around like through along across within beneath underneath beyond toward towards as is are"
+    " while but wearing holding touching posing sitting lying standing leaning kneeling climbing".split()
+)
+"""Words that no longer let what follows them say what came before: "naked by rocks" is not "naked rocks"."""
 
 
 @dataclass
@@ -22,6 +28,10 @@ class Signals:
     """By the kind of sign, the parts of the text that show it."""
 
     parts: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
+    wear: set[str] = field(default_factory=set[str])
+    """Words for what is worn, where and by whom, wherever they stand."""
+    bare: set[str] = field(default_factory=set[str])
+    """Pieces of clothing in the parts of the text that name clothing alone."""
 
     def add(self, kind: str, part: int) -> None:
         self.parts.setdefault(kind, set()).add(part)
@@ -68,7 +78,7 @@ class _Search:
             if self._stands(phrase, place):
                 self._note(kind, place)
         if (word.isdigit() or word in self._lexicon.numbers) and self._ages.minor_at(place):
-            self._found.add("minor", self._parts[place])
+            self._add_minor(self._parts[place])
 
     def _stands(self, phrase: Phrase, place: int) -> bool:
         if len(phrase) == 1:
@@ -81,19 +91,26 @@ class _Search:
         part = self._parts[place]
         if kind == "small":
             if self._small_girl(place):
-                self._found.add("minor", part)
+                self._add_minor(part)
         elif kind in {"remove", "pull"}:
             if self._removes_clothing(place, kind == "pull"):
                 self._found.add("removal", part)
         elif kind == "ending":
             if not self._soon(place + 1, 1):
-                self._found.add("minor", part)
+                self._add_minor(part)
         elif place in self._declined:
             self._found.add(f"declined {kind}", part)
         elif kind == "nude" and self._of_stone(place):
             self._found.add("statue", part)
+        elif kind == "minor" and self._words[place] not in self._lexicon.wear["child"]:
+            self._add_minor(part)
         else:
             self._found.add(kind, part)
+
+    def _add_minor(self, part: int) -> None:
+        """A minor who is more than just a child: one of an age, or a girl, or in another language."""
+        self._found.add("minor", part)
+        self._found.add("told minor", part)
 
     def _note_unspaced(self) -> None:
         """Signs in languages without spaces, and in names that are glued together."""
@@ -115,24 +132,33 @@ class _Search:
         """The sign in the parts whose words show it; whether any does."""
         parts = {part for word, part in zip(self._words, self._parts, strict=True) if shows(word)}
         for part in parts:
-            self._found.add(kind, part)
+            self._add_minor(part) if kind == "minor" else self._found.add(kind, part)
         return bool(parts)
 
     def _note_everywhere(self, kind: str) -> None:
         """A sign that lies across words: nobody can say in which part."""
+        if kind == "minor":
+            self._add_minor(0)
         for part in {0, *self._parts}:
             self._found.add(kind, part)
 
     def _note_bare_clothing(self) -> None:
         """Parts that name clothing and nothing else; "red shirt" is a shirt that is not wanted, "shirt" is any."""
-        sets = self._lexicon.sets
-        spoiled: set[int] = set()
+        worn, pieces, clothing = self._lexicon.worn, self._lexicon.pieces, self._lexicon.sets["clothing"]
+        dressing, spoiled = self._lexicon.sets["dressing"], set[int]()
+        bare: list[tuple[str, int]] = []
         for word, part in zip(self._words, self._parts, strict=True):
-            if not (word in sets["clothing"] or word in sets["garment"] or word in sets["dressing"]):
+            if word in worn:
+                self._found.wear.add(word)
+            if word in pieces:
+                bare.append((word, part))
+            elif not (word in clothing or word in dressing):
                 spoiled.add(part)
-        for kind in ("clothing", "garment"):
-            for part in self._found.parts.get(kind, set()) - spoiled:
-                self._found.add(f"only {kind}", part)
+        self._found.bare |= {word for word, part in bare if part not in spoiled}
+        for part in self._found.parts.get("clothing", set()) - spoiled:
+            self._found.add("only clothing", part)
+        for part in {part for word, part in bare if word in self._lexicon.sets["underthing"]} - spoiled:
+            self._found.add("only underthing", part)
 
     # ------------------------------------------------------------------ what the neighbours say
 
@@ -192,16 +218,22 @@ class _Search:
 
     def _mark(self, phrases: Mapping[str, tuple[Phrase, ...]], place: int, word: str, marked: set[int]) -> None:
         for phrase in phrases.get(word, ()):
-            if tuple(self._words[place : place + len(phrase)]) == phrase:
-                marked.update(range(place, place + len(phrase)))
+            end = place + len(phrase)
+            if tuple(self._words[place:end]) == phrase and not self._runs_on(end - 1):
+                marked.update(range(place, end))
                 return
 
+    def _runs_on(self, place: int) -> bool:
+        """Whether a phrase of several words begins here: "super bowl xxx rated" ends with another."""
+        longer = self._lexicon.phrases.get(self._words[place], ())
+        return any(len(phrase) > 1 and self._stands(phrase, place) for phrase, _ in longer)
+
     def _followed(self, place: int, by: frozenset[str]) -> bool:
-        """Whether one of the words comes next, or after one word that says nothing else."""
+        """Whether one of the words comes next, or after one plain word that describes it."""
         after = self._soon(place, 2)
         if after and after[0] in by:
             return True
-        return len(after) == 2 and after[1] in by and after[0] not in self._lexicon.vocabulary
+        return len(after) == 2 and after[1] in by and not (after[0] in JOINTS or after[0] in self._lexicon.vocabulary)
 
 
 ENDS = frozenset("from off of so to and or completely entirely please that which she he they with for in on at".split())

@@ -12,6 +12,8 @@ from functools import lru_cache
 from utils._content.letters import cased, latin, leet_key, sign_letters, squeezed, stretched
 from utils._content.lexicon import LEAST, MOST, Lexicon
 
+TORN = 3
+"""Letters of the longest piece of a word that spaces break: chi ld, nu de."""
 SHORT = 2
 """Letters of a piece that shows that a word may have been taken apart: one of the first two of it is that short."""
 LONGEST_NAME = 40
@@ -88,18 +90,23 @@ def _is_border(gap: str) -> bool:
 def _rejoined(tokens: list[tuple[str, str]], place: int, lexicon: Lexicon) -> tuple[int, str]:
     """The longest listed word made of neighbours from here on; else the word here alone.
 
-    Neighbours are what no space parts, single letters in a row, and a word with a single letter beside it.
+    Neighbours are what no space parts, single letters in a row, and a word with a single letter beside it; for some
+    words also short pieces that are no words.
     """
-    joined = tokens[place][0]
+    joined, torn = tokens[place][0], False
     best = place + 1, joined
     for end in range(place + 1, len(tokens)):
         word = tokens[end][0]
-        if len(joined) + len(word) > MOST or not _linked(tokens[end - 1], word):
+        if len(joined) + len(word) > MOST:
             break
+        if not _linked(tokens[end - 1], word):
+            if not _torn(tokens[end - 1], word, lexicon):
+                break
+            torn = True
         joined += word
         if leet_key(joined) not in lexicon.leet_prefixes:
             break
-        if len(joined) >= LEAST and (listed := _listed(joined, lexicon)):
+        if len(joined) >= LEAST and (listed := _listed(joined, lexicon)) and (not torn or listed in lexicon.torn):
             best = end + 1, listed
     return best
 
@@ -111,6 +118,16 @@ def _linked(last: tuple[str, str], word: str) -> bool:
     if len(before) == 1:
         return len(word) == 1 or (before not in _SINGLES and not before.isdigit() and len(word) >= LEAST)
     return len(word) == 1 and word not in _SINGLES and not word.isdigit() and len(before) >= LEAST
+
+
+def _torn(last: tuple[str, str], word: str, lexicon: Lexicon) -> bool:
+    """Whether both may be pieces of a word that spaces break."""
+    before, gap = last
+    return not gap.strip(" ") and _piece(before, lexicon) and _piece(word, lexicon)
+
+
+def _piece(word: str, lexicon: Lexicon) -> bool:
+    return len(word) <= TORN and not (word in lexicon.short or word in _SINGLES or word.isdigit())
 
 
 def _listed(word: str, lexicon: Lexicon) -> str | None:

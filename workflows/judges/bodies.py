@@ -102,18 +102,21 @@ def people_verdict(seen: Seen, asked: PeopleAsked, drawn: bool) -> Verdict:
 
 
 def pose_verdict(seen: Seen, prompt: str) -> Verdict:
-    """The verdict on the bodies in a picture made for this prompt."""
+    """The verdict on the bodies in a picture made for this prompt.
+
+    Whole bodies that nobody asked for are no merit: else a detector that sees people in stars would choose those.
+    """
     check = body_check(seen, framing_asked(prompt))
+    asked = people_asked(prompt)
+    nobody = asked is None or asked.allows(0)
     if check.score is None:
-        asked = people_asked(prompt)
-        nobody = asked is None or asked.allows(0)
         return Verdict(judge=PoseJudge.name, passed=True if nobody else None, reason=check.reason)
     clear = mean_clarity(seen.persons)
     return Verdict(
         judge=PoseJudge.name,
         passed=check.passed,
         score=check.score,
-        merit=_merit(check.passed, check.score, clear),
+        merit=None if check.passed and nobody else _merit(check.passed, check.score, clear),
         reason=check.reason,
         measures={"people": float(len(seen.persons)), "clarity": round(clear, 4), "faults": float(len(check.faults))},
         advice=_body_advice(check.faults),

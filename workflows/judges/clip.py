@@ -94,12 +94,14 @@ def verdict_on(row: Sequence[float], negative: bool, wish: Foils, threshold: flo
 def merit(above: float, contrast: Contrast) -> float:
     """0.5 where the picture just passes, rising with the cosine `above` the threshold and with the foils' distance.
 
-    With s = sigmoid(20 * above) and t = sigmoid(nats + 2), where 2 nats is what a foil may win by: a picture that
-    passes has 0.5 + 2 (s - 0.5) (t - 0.5), another min(s, t). Without a foil that tells, t is 1.
+    With s = sigmoid(20 * above) and t = sigmoid(nats + 2), where 2 nats is what a foil may win by, a picture that
+    passes has 0.5 + 2 (s - 0.5) (t - 0.5); without a foil that tells, t is 1. One that does not pass has the mean of
+    both, each cut at 0.5, with s = 0.5 + above: straight, so that bad pictures are told from worse ones.
     """
-    s = sigmoid(STEEPNESS * above)
     t = sigmoid(contrast.nats + BEATEN_BY) if contrast.rival else 1.0
-    return 0.5 + 2 * (s - 0.5) * (t - 0.5) if min(s, t) >= 0.5 else min(s, t)
+    if above >= 0 and t >= 0.5:
+        return 0.5 + 2 * (sigmoid(STEEPNESS * above) - 0.5) * (t - 0.5)
+    return (min(max(0.5 + above, 0.0), 0.5) + min(t, 0.5)) / 2
 
 
 def sigmoid(value: float) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workflows.ports import Judge
 from workflows.types import FamilyProfile, Media, Recipe, Verdict
+
+log = logging.getLogger("atelier.judges")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +39,24 @@ class Panel:
             if not standing:
                 break
             shown = pictures if parts is None or judge is self.gate else parts
-            found = await judge.judge([shown[place] for place in standing], recipe, profile)
+            found = await self._heard(judge, [shown[place] for place in standing], recipe, profile)
             for place, verdict in zip(standing, found, strict=True):
                 if self._tells(judge, recipe, verdict):
                     said[place] = (*said[place], verdict)
         return said
+
+    async def _heard(
+        self, judge: Judge, pictures: Sequence[Media], recipe: Recipe, profile: FamilyProfile
+    ) -> Sequence[Verdict]:
+        """A judge that breaks costs no picture; a gate that breaks lets none through."""
+        try:
+            return await judge.judge(pictures, recipe, profile)
+        except Exception as error:
+            log.exception("the judge %s broke", judge.name)
+            gate = judge is self.gate
+            reason = f"Not {'checked' if gate else 'judged'}: {type(error).__name__}: {error}"[:300]
+            broken = Verdict(judge=judge.name, passed=False if gate else None, reason=reason, hard=gate, barred=gate)
+            return [broken] * len(pictures)
 
     def _tells(self, judge: Judge, recipe: Recipe, verdict: Verdict) -> bool:
         """A gate that nobody asked for is heard only when it says no."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 
 from utils.aesthetics import AestheticPredictor
-from utils.quality import QualityScore, score_image
+from utils.quality import QualityScore, composed, score_image
 from utils.validation import JudgesMissing
 from workflows.types import Advice, FamilyProfile, Media, Recipe, Verdict
 
@@ -15,6 +16,13 @@ LEAST = 6.0
 one that is visibly blurred has 5.2."""
 FAIR = 7.0
 """A term below this is named as a fault of a picture that does not pass."""
+BLOCKS_WANTED = re.compile(
+    r"\b(?:pixel[- ]?art|pixel(?:ated|s)?|(?:8|16)[- ]?bit|voxels?|mosaics?|minecraft|lego|cross[- ]stitch|halftone)\b",
+    re.IGNORECASE,
+)
+"""Styles whose blocks and few colours are the wish and no fault."""
+WITHOUT_BLOCKS = {"seams": 0.0, "in_seams": 0.0, "lattice": 0.0, "tiles": 0.0, "detail": 1.0, "level_gap": 1.0}
+"""The measures of blocks as a picture without any has them."""
 SHOWS_NOTHING = {
     "blank": "The picture is blank: all its pixels are nearly the same",
     "static": "The picture is static: neighbouring pixels have nothing to do with each other",
@@ -42,7 +50,8 @@ class QualityJudge:
     async def judge(self, pictures: Sequence[Media], recipe: Recipe, profile: FamilyProfile) -> Sequence[Verdict]:
         predictor = self._choose(profile)
         try:
-            return await asyncio.to_thread(lambda: [self._judge(picture, predictor) for picture in pictures])
+            blocks = BLOCKS_WANTED.search(recipe.prompt) is not None
+            return await asyncio.to_thread(lambda: [self._judge(picture, predictor, blocks) for picture in pictures])
         finally:
             if predictor is not None:
                 self._unload_when_idle(predictor)
@@ -54,9 +63,12 @@ class QualityJudge:
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(self._idle_unload, loop.run_in_executor, None, predictor.encoder.unload)
 
-    def _judge(self, picture: Media, predictor: AestheticPredictor | None) -> Verdict:
+    def _judge(self, picture: Media, predictor: AestheticPredictor | None, blocks: bool) -> Verdict:
         try:
-            return verdict_on(score_image(picture.data, aesthetics=predictor))
+            score = score_image(picture.data, aesthetics=predictor)
+            if blocks:
+                score = composed(score.measures | WITHOUT_BLOCKS, aesthetic=score.aesthetic, notes=score.notes)
+            return verdict_on(score)
         except (JudgesMissing, ValueError) as unjudged:
             return Verdict(judge=self.name, passed=None, reason=f"Not judged: {unjudged}")
 

@@ -91,6 +91,11 @@ class Attempt(Value):
         return scores.get("clip", next(iter(scores.values()), None))
 
     @property
+    def unchecked(self) -> str:
+        """Why nobody could say whether it may be shown, where that is why it is barred."""
+        return next((one.reason for one in self.verdicts if one.barred and one.score is None), "")
+
+    @property
     def barred(self) -> bool:
         """Whether a judge said that it may not be shown."""
         return any(verdict.barred for verdict in self.verdicts)

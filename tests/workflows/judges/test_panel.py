@@ -97,3 +97,23 @@ def test_only_a_pass_of_much_merit_is_clearly_good() -> None:
     assert not clearly_good(attempt(1, verdict("clip", True, 0.6)))
     assert not clearly_good(attempt(1, verdict("clip", False, 0.9)))
     assert not clearly_good(attempt(1, verdict("clip", None)))
+
+
+class Breaking(FakeJudge):
+    """A judge with a fault that nobody foresaw."""
+
+    async def judge(self, pictures: Sequence[Media], recipe: Recipe, profile: FamilyProfile) -> Sequence[Verdict]:
+        raise MemoryError("no room")
+
+
+async def test_a_judge_that_breaks_costs_no_picture(caplog: pytest.LogCaptureFixture) -> None:
+    (said,) = await Panel(judges=[Breaking(name="pose"), FakeJudge()]).verdicts(PICTURES[:1], RECIPE, PROFILE)
+    assert [(one.judge, one.passed) for one in said] == [("pose", None), ("clip", True)]
+    assert said[0].reason == "Not judged: MemoryError: no room"
+    assert "the judge pose broke" in caplog.text
+
+
+async def test_a_gate_that_breaks_lets_nothing_through() -> None:
+    gate = Breaking(name="content")
+    (said,) = await Panel(judges=[FakeJudge()], gate=gate).verdicts(PICTURES[:1], RECIPE, PROFILE)
+    assert [(one.judge, one.passed, one.barred) for one in said] == [("content", False, True)]

@@ -27,7 +27,8 @@ DEMO = Path(clients.__file__).parent / "demo" / "t2i"
 WISH = Recipe(prompt="anything")
 FAULTLESS = {
     "blur": 0.3, "lightest": 1.0, "tones": 0.9, "blown": 0.0, "spread": 250.0, "luma_noise": 0.5, "colour_noise": 0.3,
-    "correlation": 0.97, "seams": 0.1, "in_seams": 0.13, "lattice": 0.0, "level_gap": 1.0, "contours": 0.8,
+    "correlation": 0.97, "seams": 0.1, "in_seams": 0.13, "lattice": 0.0, "tiles": 0.0, "detail": 1.0,
+    "level_gap": 1.0, "contours": 0.8,
 }  # fmt: skip
 SPOILT: dict[str, Callable[[Image.Image], Image.Image]] = {
     "blurred": lambda picture: blurred(picture, 4),
@@ -35,6 +36,7 @@ SPOILT: dict[str, Callable[[Image.Image], Image.Image]] = {
     "dark": lambda picture: darkened(picture, 8),
     "washed": lambda picture: washed(picture, 0.88),
     "mosaic": lambda picture: mosaic(picture, 8),
+    "mosaic of 11": lambda picture: mosaic(picture, 11),
     "lattice": lambda picture: latticed(picture, 12),
 }
 
@@ -175,3 +177,10 @@ async def test_a_predictor_rates_and_its_encoder_leaves_memory_when_idle(tmp_pat
     assert verdict.measures["aesthetic"] == 5.0
     async with asyncio.timeout(10):
         await encoder.gone.wait()
+
+
+async def test_blocks_are_no_fault_where_they_are_the_wish() -> None:
+    blocks = [media(mosaic(picture, cell)) for picture, cell in zip(photos().values(), (8, 11, 14), strict=False)]
+    for prompt, passed in (("a cat, 16-bit pixel art", True), ("a photo of a cat", False), ("a mosaic floor", True)):
+        verdicts = await QualityJudge().judge(blocks, WISH.but(prompt=prompt), PROFILE)
+        assert {verdict.passed for verdict in verdicts} == {passed}, prompt
