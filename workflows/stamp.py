@@ -34,7 +34,7 @@ def stamped_item(raw: Media, job: Job, recipe: Recipe, attempt: Attempt, engine:
         recipe=recipe,
         rendered=attempt.recipe,
         verdicts=attempt.verdicts,
-        facts=attempt.facts,
+        facts=attempt.facts | ({"change": attempt.change} if attempt.change else {}),
     )
     png = raw.data if raw.media_type == PNG else encode_png(decode(raw.data))
     stamped = stamp_png(png, _parameters(item), _record(item))

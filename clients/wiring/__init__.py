@@ -35,7 +35,7 @@ def has_unfinished(settings: Settings) -> bool:
 async def open_app(settings: Settings | None = None, *, resume: bool = False) -> AsyncGenerator[App]:
     """Open everything that the settings ask for; on leaving, jobs that run are left resumable.
 
-    `resume`: take up the jobs of processes that are gone (servers do), else mark them. Raises BadSettings, StorageError.
+    `resume`: take up jobs of processes that are gone (servers do), else mark them. Raises BadSettings, StorageError.
     """
     settings = settings or await asyncio.to_thread(load_settings)
     home = settings.atelier_home

@@ -70,7 +70,7 @@ async def open_judges(
     look = _by_family(demo_detector, detector)
     content = ContentJudge(partial(classifier_for, settings.atelier_content_model), rules, idle, before_load)
     judges: list[Judge] = [
-        QualityJudge(_by_family(None, predictor), idle),
+        QualityJudge(_by_family(None, predictor), idle, before_load),
         *body_judges(look, idle, before_load),
         ClipJudge(_by_family(demo_scorer, scorer), idle, before_load),
         content,

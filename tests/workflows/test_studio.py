@@ -40,6 +40,7 @@ async def test_the_best_picture_is_filed_with_what_made_it(tmp_path: Path) -> No
         media = await app.gallery.original(item.id)
         stamp = read_png(media.data)
     assert (job.state, item.attempt, item.score, item.passed) == ("succeeded", 2, 0.4, True)
+    assert item.facts["change"] == "another seed, more weight on 'red circle'"
     assert stamp.parameters is not None
     assert f"Seed: {item.seed}" in stamp.parameters
     assert stamp.record is not None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 
 from utils.aesthetics import AestheticPredictor
 from utils.quality import QualityScore, composed, score_image
-from utils.validation import JudgesMissing
+from utils.validation import ClipScorer, JudgesMissing
+from workflows.judges.resting import Resting, nothing
 from workflows.types import Advice, FamilyProfile, Media, Recipe, Verdict
 
 LEAST = 6.0
@@ -41,27 +43,21 @@ class QualityJudge:
 
     name = "quality"
 
-    def __init__(self, choose: PredictorChoice = _nobody, idle_unload: float = 0.0) -> None:
+    def __init__(
+        self,
+        choose: PredictorChoice = _nobody,
+        idle_unload: float = 0.0,
+        before_load: Callable[[ClipScorer], Awaitable[None]] = nothing,
+    ) -> None:
         """`idle_unload`: seconds after the last verdict until the predictor's encoder leaves memory; 0: never."""
         self._choose = choose
-        self._idle_unload = idle_unload
-        self._idle: asyncio.TimerHandle | None = None
+        self._resting = Resting[ClipScorer](idle_unload, before_load)
 
     async def judge(self, pictures: Sequence[Media], recipe: Recipe, profile: FamilyProfile) -> Sequence[Verdict]:
         predictor = self._choose(profile)
-        try:
-            blocks = BLOCKS_WANTED.search(recipe.prompt) is not None
+        blocks = BLOCKS_WANTED.search(recipe.prompt) is not None
+        async with self._resting.awake(predictor.encoder) if predictor else nullcontext():
             return await asyncio.to_thread(lambda: [self._judge(picture, predictor, blocks) for picture in pictures])
-        finally:
-            if predictor is not None:
-                self._unload_when_idle(predictor)
-
-    def _unload_when_idle(self, predictor: AestheticPredictor) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._idle_unload:
-            loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(self._idle_unload, loop.run_in_executor, None, predictor.encoder.unload)
 
     def _judge(self, picture: Media, predictor: AestheticPredictor | None, blocks: bool) -> Verdict:
         try:
