@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from clients._http import USER_AGENT, service_errors
 from utils import images
 from utils.model_replies import answers_schema, read_answers, unanswered, without_thoughts
-from utils.picture_questions import DESCRIBE, asking
+from utils.reading.questions import DESCRIBE, asking
 from workflows.errors import AccessDenied, ExtraMissing, RateLimited, ServiceUnavailable
 from workflows.types import Media
 

@@ -15,7 +15,7 @@ from clients._llm.address import checked, is_loopback, is_near, ollama_url, with
 from clients._llm.dialects import DIALECTS, Ask
 from utils import images
 from utils.model_replies import answers_schema, read_answers, unanswered, without_thoughts
-from utils.picture_questions import DESCRIBE, asking
+from utils.reading.questions import DESCRIBE, asking
 from workflows.errors import ServiceUnavailable, nearest
 from workflows.types import Media
 

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from PIL import Image
 
-from utils.people_words import framing_asked, people_asked, stylised
-from utils.picture_questions import questions_of
 from utils.pose_validation import PoseDetector, shared_detector, validate_pose
-from utils.prompt_atoms import atoms_of
 from utils.quality import score_image
+from utils.reading.atoms import atoms_of
+from utils.reading.people import framing_asked, people_asked, stylised
+from utils.reading.questions import questions_of
 from utils.validation import ClipScorer, JudgesMissing, WeightsUnavailable, shared_scorer, validate_image
 
 DEMO = Path(__file__).resolve().parents[1] / "clients" / "demo"

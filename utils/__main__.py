@@ -10,9 +10,10 @@ from pathlib import Path
 
 def overview(folder: Path) -> Iterator[str]:
     """Lines of text: a module and its sentence, then its public functions and theirs."""
-    for path in sorted(folder.glob("[!_]*.py")):
+    for path in sorted([*folder.glob("[!_]*.py"), *folder.glob("[!_]*/[!_]*.py")]):
         module = ast.parse(path.read_text(encoding="utf-8"))
-        yield f"utils.{path.stem}: {_sentence(module)}"
+        name = ".".join(path.relative_to(folder).with_suffix("").parts)
+        yield f"utils.{name}: {_sentence(module)}"
         for node in module.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
                 yield f"    {node.name}({', '.join(_names(node.args))}): {_sentence(node)}"

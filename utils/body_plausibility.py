@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import hypot
 from typing import Literal
 
-from utils.people_words import Framing
+from utils.reading.people import Framing
 
 FaultKind = Literal["count", "missing limb", "missing head", "proportions", "merged bodies", "cut off"]
 

@@ -26,7 +26,7 @@ from utils.body_plausibility import Box, Fault, Joint, Person, body_faults, clar
 from utils.hub import local_files_without_hub
 from utils.images import sha256
 from utils.opening import as_picture, opened
-from utils.people_words import Framing, PeopleAsked, number_word
+from utils.reading.people import Framing, PeopleAsked, number_word
 from utils.torch_threads import threads_for
 from utils.validation import JudgesMissing, WeightsUnavailable
 

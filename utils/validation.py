@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from utils.clip_encoder import ClipEncoder, JudgesMissing, WeightsUnavailable, split_text
 from utils.images import sha256
 from utils.opening import as_picture, opened
-from utils.prompt_atoms import spoken
+from utils.reading.atoms import spoken
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ import pytest
 
 from tests.figures import put, standing
 from utils.body_plausibility import Box, Person, body_faults, counted
-from utils.people_words import Framing
 from utils.pose_validation import Seen, body_check
+from utils.reading.people import Framing
 
 
 def kinds(*people: Person, framing: Framing | None = None) -> list[str]:

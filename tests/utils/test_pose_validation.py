@@ -23,7 +23,6 @@ import clients
 from tests.figures import Pictogram, group, picture, png, standing
 from utils.body_plausibility import Box, Person
 from utils.images import BadPicture
-from utils.people_words import PeopleAsked
 from utils.pose_validation import (
     KNOWN_FILES,
     Check,
@@ -33,6 +32,7 @@ from utils.pose_validation import (
     count_check,
     validate_pose,
 )
+from utils.reading.people import PeopleAsked
 from utils.validation import JudgesMissing, WeightsUnavailable
 
 ROOT = Path(clients.__file__).parents[1]

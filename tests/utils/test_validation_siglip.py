@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from utils.foils import foils
+from utils.reading.foils import foils
 from utils.validation import ClipScorer
 
 pytestmark = pytest.mark.models

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from utils.body_plausibility import Box, Fault
-from utils.people_words import PeopleAsked, framing_asked, people_asked, stylised
 from utils.pose_validation import PoseDetector, Seen, body_check, count_check, mean_clarity
+from utils.reading.people import PeopleAsked, framing_asked, people_asked, stylised
 from utils.validation import JudgesMissing, WeightsUnavailable
 from workflows.judges.resting import Resting, nothing
 from workflows.types import Advice, FamilyProfile, Media, Recipe, Region, Verdict

@@ -6,8 +6,8 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from utils.foils import BEATEN_BY, Contrast, Foils, foils
-from utils.prompt_atoms import SEVERAL, Atom, AtomKind
+from utils.reading.atoms import SEVERAL, Atom, AtomKind
+from utils.reading.foils import BEATEN_BY, Contrast, Foils, foils
 from utils.validation import ClipScorer, JudgesMissing, ValidationResult, WeightsUnavailable, judged
 from workflows.judges.resting import Resting, nothing
 from workflows.types import OWN_THRESHOLD, Advice, Cause, FamilyProfile, Media, Recipe, Verdict
@@ -31,8 +31,8 @@ CAUSES: dict[AtomKind, Cause] = {
 class ClipJudge:
     """Does the picture show what the prompt says?
 
-    It passes when its raw cosine similarity with the prompt is at the threshold and no foil (utils.foils) beats the
-    prompt. The threshold is the recipe's; where the recipe has the default, the scorer's own.
+    It passes when its raw cosine similarity with the prompt is at the threshold and no foil (utils.reading.foils) beats
+    the prompt. The threshold is the recipe's; where the recipe has the default, the scorer's own.
     """
 
     name = "clip"

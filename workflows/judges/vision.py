@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
 from utils.images import BadPicture, sha256
-from utils.picture_questions import Finding, Question, questions_of, read_findings, unwanted
-from utils.prompt_atoms import AtomKind
+from utils.reading.atoms import AtomKind
+from utils.reading.questions import Finding, Question, questions_of, read_findings, unwanted
 from workflows.errors import ExtraMissing, RateLimited, ServiceError
 from workflows.ports import VisionModel
 from workflows.types import Advice, Cause, FamilyProfile, Media, Recipe, Verdict

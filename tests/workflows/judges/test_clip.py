@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 import clients
 from tests.fakes import PROFILE, png
-from utils.foils import Contrast, foils
+from utils.reading.foils import Contrast, foils
 from utils.validation import ClipScorer, JudgesMissing
 from workflows.judges.clip import ClipJudge, advice_on, merit
 from workflows.types import Acceptance, Advice, Media, Recipe, Verdict

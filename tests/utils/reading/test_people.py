@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.people_words import PeopleAsked, framing_asked, people_asked, stylised
+from utils.reading.people import PeopleAsked, framing_asked, people_asked, stylised
 
 ONE = [
     "a man",

@@ -10,8 +10,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from utils import prompt_words as words
-from utils.noun_phrases import colour_family, plural, singular
+from utils.reading import vocabulary as words
+from utils.reading.phrases import colour_family, plural, singular
 
 SHOWN = 80
 """Characters of an answer that are repeated."""

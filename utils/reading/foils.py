@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from utils.prompt_atoms import Atom, Swap, atoms_of, general_foils, gist, swaps_of
+from utils.reading.atoms import Atom, Swap, atoms_of, general_foils, gist, swaps_of
 
 BEATEN_BY = 2.0
 """Nats by which a foil must beat the prompt for the picture to be wrong: the foil is then e^2 = 7 times as likely.
@@ -100,7 +100,7 @@ class Foils:
 
 @lru_cache(maxsize=64)
 def foils(prompt: str) -> Foils:
-    """The foils of a prompt. The first call takes a second (see utils.prompt_atoms)."""
+    """The foils of a prompt. The first call takes a second (see utils.reading.atoms)."""
     swaps = swaps_of(prompt)
     exchanged = {swap.atom for swap in swaps}
     alone = tuple(atom for atom in atoms_of(prompt) if atom.foils and atom not in exchanged)[:MOST_ALONE]

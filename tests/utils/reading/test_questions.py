@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from utils.picture_questions import MOST_QUESTIONS, Finding, Question, asking, questions_of, read_findings, unwanted
+from utils.reading.questions import MOST_QUESTIONS, Finding, Question, asking, questions_of, read_findings, unwanted
 
 
 def texts(prompt: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The words that utils.noun_phrases and utils.prompt_atoms go by: lists only, of English and of anime models' tags."""
+"""The words that phrases and atoms go by: lists only, of English and of anime models' tags."""
 
 from __future__ import annotations
 

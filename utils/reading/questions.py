@@ -3,7 +3,7 @@
 The way of TIFA (arXiv 2303.11897) and of the Davidsonian scene graph (arXiv 2310.18235): a prompt is split into facts,
 each is asked about alone, and a fact about a thing that is not there is not met. Pure: nothing here asks anybody.
 
-The first call imports inflect, as utils.prompt_atoms does: a caller with an event loop puts it on a thread.
+The first call imports inflect, as utils.reading.atoms does: a caller with an event loop puts it on a thread.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from utils import prompt_words as words
 from utils.model_replies import CANNOT_TELL, answer_keys
-from utils.noun_phrases import plural, singular
-from utils.picture_answers import Said, read_colour, read_number, read_side, read_yes_no
-from utils.prompt_atoms import SEVERAL, Atom, atoms_of
+from utils.reading import vocabulary as words
+from utils.reading.answers import Said, read_colour, read_number, read_side, read_yes_no
+from utils.reading.atoms import SEVERAL, Atom, atoms_of
+from utils.reading.phrases import plural, singular
 
 MOST_QUESTIONS = 8
 """Of one picture. Small models answer about so many in one call; later ones they leave out or mix up."""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from utils.foils import BEATEN_BY, Contrast, Foils, foils, share
+from utils.reading.foils import BEATEN_BY, Contrast, Foils, foils, share
 
 WISH = "two red stars"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import chain, islice, pairwise, zip_longest
 from typing import Literal
 
-from utils import prompt_words as words
 from utils.emphasis import without_emphasis
-from utils.noun_phrases import LORA_TAG, MOST_CHARACTERS, NounPhrase, Number, Span, noun_phrases, plural
+from utils.reading import vocabulary as words
+from utils.reading.phrases import LORA_TAG, MOST_CHARACTERS, NounPhrase, Number, Span, noun_phrases, plural
 
 AtomKind = Literal["subject", "count", "colour", "relation"]
 

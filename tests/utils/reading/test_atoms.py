@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.foils import foils
-from utils.noun_phrases import singular
-from utils.prompt_atoms import Atom, atoms_of, foils_of, general_foils, gist, spoken, swaps_of
-from utils.prompt_words import ANYTHING, UNTOLD
+from utils.reading.atoms import Atom, atoms_of, foils_of, general_foils, gist, spoken, swaps_of
+from utils.reading.foils import foils
+from utils.reading.phrases import singular
+from utils.reading.vocabulary import ANYTHING, UNTOLD
 
 OTHERWISE = {
     "kitten": {"dog", "bird", "fish", "horse"},

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from utils import prompt_words as words
+from utils.reading import vocabulary as words
 
 if TYPE_CHECKING:
     import inflect

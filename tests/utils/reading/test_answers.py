@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.picture_answers import read_colour, read_number, read_side, read_yes_no
+from utils.reading.answers import read_colour, read_number, read_side, read_yes_no
 
 YES = (
     "Yes|yes.|**Yes**, there is one.|Yeah|true|Definitely|Probably yes|There is a star in the picture.|A star|"

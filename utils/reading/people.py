@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from utils import people_nouns as nouns
 from utils.emphasis import without_emphasis
+from utils.reading import people_nouns as nouns
 
 Framing = Literal["close-up", "portrait", "half body", "full body"]
 
