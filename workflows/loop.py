@@ -106,8 +106,9 @@ class Loop:
     _ahead: asyncio.Task[Drawn] | None = field(default=None, init=False)
 
     async def run(self) -> Outcome:
-        """Raises EngineError when nothing can be drawn, Refused when nothing drawn may be shown, ServiceUnavailable when
-        nobody can say whether it may."""
+        """Raises EngineError when nothing can be drawn, Refused when nothing that was drawn may be shown, and
+        ServiceUnavailable when nobody can say whether it may.
+        """
         attempts = list(self.done)
         broken = ""
         try:
