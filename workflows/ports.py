@@ -14,18 +14,24 @@ from workflows.types import (
     DraftedGraph,
     EngineStatus,
     FamilyProfile,
+    FoundModel,
     Item,
     ItemQuery,
     Job,
     Location,
     Media,
     ModelInfo,
+    ModelQuery,
+    ModelRow,
+    Offer,
     Page,
     Problem,
     Recipe,
     RenderStep,
+    Scanned,
     TemplateInfo,
     Ticket,
+    TrackRecord,
     Verdict,
 )
 
@@ -113,6 +119,77 @@ class VisionModel(Protocol):
 
     async def describe(self, picture: Media) -> str:
         """What the picture shows, in a few sentences."""
+        ...
+
+
+class TextModel(Protocol):
+    """A language model that reads and writes words. Raises ServiceError, ExtraMissing."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def complete(self, prompt: str, schema: Mapping[str, object] | None = None) -> str:
+        """Its reply to the prompt; with a JSON schema the reply is JSON text that is meant to fit it, unchecked."""
+        ...
+
+
+class ModelFiles(Protocol):
+    """The weight files on this machine, indexed. Raises StorageError."""
+
+    async def all(self) -> Sequence[ModelInfo]:
+        """Every file, with the owner's corrections; reads what changed since the last look, at most every few
+        seconds."""
+        ...
+
+    async def scan(self, report: Callable[[int, int], None] | None = None, *, anew: bool = False) -> Scanned:
+        """Look at every folder now; `report` hears (files read, files to read). `anew`: read unchanged files too."""
+        ...
+
+    async def correct(self, path: str, corrections: Mapping[str, str]) -> ModelInfo:
+        """Put the owner's word above what was read (see ModelRow.corrections); "" takes a correction back.
+
+        Raises NotFound.
+        """
+        ...
+
+    def folder_for(self, kind: str, destination: str = "auto") -> str:
+        """The folder on this machine where a file of that kind belongs; `destination`: auto, or one of the model
+        roots by its path. Raises BadRecipe for a place outside of them."""
+        ...
+
+
+class ModelRows(Protocol):
+    """The ledger's table of weight files. Raises StorageError."""
+
+    async def all(self) -> Sequence[ModelRow]: ...
+
+    async def replace(self, changed: Sequence[ModelRow], gone: Sequence[str]) -> None:
+        """Write rows (by path; the corrections that are there stay) and forget paths, in one transaction."""
+        ...
+
+    async def correct(self, path: str, corrections: Mapping[str, str]) -> ModelRow | None:
+        """Set (or with "" remove) corrections; None when the path is not there."""
+        ...
+
+    async def records(self) -> Mapping[str, TrackRecord]:
+        """What the judges said of the pictures in the gallery, by casefolded model name as the engines told it."""
+        ...
+
+
+class ModelSource(Protocol):
+    """A catalogue of the world. Raises ServiceError, NotFound, BadRecipe."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def search(self, query: ModelQuery) -> Sequence[FoundModel]: ...
+
+    async def offer(self, reference: str, version: str | None = None) -> Offer:
+        """The file that a reference of this source means: the primary safetensors file unless it names one."""
+        ...
+
+    async def headers(self, offer: Offer) -> Mapping[str, str]:
+        """HTTP headers for fetching it (a token); never sent on to another host."""
         ...
 
 

@@ -9,17 +9,6 @@ from pydantic import Field
 from workflows.types.values import Value
 
 
-class ModelInfo(Value):
-    """A model that an engine can draw with."""
-
-    name: str
-    kind: str = "checkpoint"
-    family: str
-    engine: str
-    size: int | None = None
-    description: str = ""
-
-
 class FamilyProfile(Value):
     """What a model family needs; read from families.toml."""
 

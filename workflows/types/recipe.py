@@ -71,6 +71,8 @@ class LoraUse(Value):
     name: str = Field(min_length=1, max_length=400)
     strength: float = Field(default=1.0, ge=-4.0, le=4.0)
     clip_strength: float | None = Field(default=None, ge=-4.0, le=4.0)
+    triggers: tuple[str, ...] = Field(default=(), max_length=20)
+    """Words that wake it, added to what is drawn and never to what is judged."""
 
 
 class Control(Value):
@@ -111,6 +113,8 @@ class Recipe(Value):
     negative: Prompt = ""
     model: str | None = Field(default=None, max_length=400)
     quality: Quality = "balanced"
+    style: str | None = Field(default=None, max_length=60)
+    """A hint for the choice of the model: realistic, anime, artistic, 3d, ..."""
     width: Edge | None = None
     height: Edge | None = None
     aspect: str | None = Field(default=None, max_length=20)
@@ -119,6 +123,8 @@ class Recipe(Value):
     cfg: float | None = Field(default=None, ge=0.0, le=30.0)
     sampler: str | None = Field(default=None, max_length=60)
     scheduler: str | None = Field(default=None, max_length=60)
+    clip_skip: int | None = Field(default=None, ge=1, le=12)
+    """As A1111 counts: 1 is the text encoder's last layer, 2 the one before it."""
     seed: Seed | None = None
     batch_index: int | None = Field(default=None, ge=0, lt=MAX_CANDIDATES)
     """Which picture of a batch drawn from this seed it is, where the engine's noise depends on that."""
@@ -129,6 +135,8 @@ class Recipe(Value):
     """Gallery id of the picture that this one is made from: its parent."""
     denoise: float | None = Field(default=None, gt=0.0, le=1.0)
     loras: tuple[LoraUse, ...] = Field(default=(), max_length=8)
+    auto_loras: bool = False
+    """LoRAs may be chosen for it, where none is named and the model is chosen too."""
     controls: tuple[Control, ...] = Field(default=(), max_length=4)
     references: tuple[Reference, ...] = Field(default=(), max_length=4)
     mask: str | None = None

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from workflows.types.choosing import Choice
 from workflows.types.judging import Attempt, Outcome
 from workflows.types.recipe import Recipe
 from workflows.types.values import Media, Value, new_id, now
@@ -98,6 +99,8 @@ class Job(Value):
     """The process that runs it; when that is gone, the job was interrupted."""
     runs: int = 0
     """How often it was started; a job that keeps taking the process down with it is given up."""
+    choice: Choice | None = None
+    """What was chosen for the recipe where it left things open, and why."""
     note: str | None = None
     """What the router wants the user to know: which engine drew, and how to get a bigger one."""
 
