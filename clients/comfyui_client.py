@@ -218,7 +218,7 @@ class ComfyUIClient:
         return await self._library.embeddings()
 
     async def view_metadata(self, folder: str, filename: str) -> dict[str, Any]:
-        """What a safetensors file says of itself; {} when it says nothing or is not there."""
+        """What a safetensors file says of itself; {} when it says nothing, is broken or is not there."""
         return await self._library.view_metadata(folder, filename)
 
     async def system_stats(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -16,8 +16,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from workflows.types import ModelKind
+
 TOML_NAME = "atelier.toml"
 OFF = "off"
+LISTS = ("atelier_allowed_hosts", "atelier_allowed_roots", "atelier_models", "comfyui_path", "comfyui_urls")
+"""Settings that are lists with commas."""
 USUAL_COMFYUI = "http://127.0.0.1:8188"
 """Where a ComfyUI on this machine listens when nobody said otherwise."""
 
@@ -55,6 +59,13 @@ class Settings(BaseSettings):
     """never: no picture bytes in any MCP answer, only paths and links."""
     atelier_allowed_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     """Folders (comma-separated) that input pictures may be read from, besides the gallery."""
+    atelier_models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Folders (comma-separated) with model files: each laid out as ComfyUI's models folder, or kind=folder such as
+    lora=/data/loras. Downloads go to the first of the former; unset: models in ATELIER_HOME, or the ComfyUI below."""
+    atelier_downloads: Literal["on", "off"] = "on"
+    """off: nobody can download models or name Hugging Face ids that are not here yet."""
+    atelier_pickles: bool = False
+    """Whether model files that can run code when opened (.ckpt, .pt, .bin) may be downloaded."""
     atelier_clip_model: str = "ViT-B-32"
     """open_clip model that judges what real models draw (the demo model has its own)."""
     atelier_clip_weights: str = "laion2b_s34b_b79k"
@@ -79,12 +90,28 @@ class Settings(BaseSettings):
     """Several ComfyUI servers (comma-separated) that share the work."""
     comfyui_token: SecretStr | None = None
     """Bearer token for ComfyUI servers that want one."""
+    comfyui_path: Annotated[tuple[str, ...], NoDecode] = ()
+    """ComfyUI installations on this machine (comma-separated), whose model files are read; unset: the usual places are
+    looked at; off: none."""
     ollama_host: str = "http://127.0.0.1:11434"
     """Where Ollama listens."""
+    ollama_model: str | None = None
+    """Language model that reads prompts to choose models (of OLLAMA_HOST or OPENAI_BASE_URL, or gemini-...); unset:
+    keywords do."""
     openai_base_url: str | None = None
     """Any endpoint that speaks OpenAI's API, instead of Ollama."""
     openai_api_key: SecretStr | None = None
     gemini_api_key: SecretStr | None = None
+    civitai_url: str = "https://civitai.com"
+    """Where CivitAI is reached; some regions need a mirror."""
+    civitai_api_key: SecretStr | None = None
+    """For downloads from CivitAI, nearly all of which need one."""
+    hf_endpoint: str | None = None
+    """Another address of the Hugging Face Hub."""
+    hf_token: SecretStr | None = None
+    """For gated models on the Hugging Face Hub."""
+    atelier_metadata_hours: float = Field(default=24.0, ge=0.0)
+    """How long what CivitAI says of a file is believed before it is asked again."""
     mlflow_tracking_uri: str | None = None
     """MLflow server or folder in which every job is logged; unset: none."""
     atelier_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -122,7 +149,49 @@ class Settings(BaseSettings):
             seen.add(_same_server(url))
         return urls
 
-    @field_validator("atelier_allowed_hosts", "atelier_allowed_roots", "comfyui_urls", mode="before")
+    @property
+    def model_roots(self) -> tuple[Path, ...]:
+        """The folders of ATELIER_MODELS that are laid out as ComfyUI's, with our own at their end."""
+        named = (folder for folder in self.atelier_models if "=" not in folder)
+        return (*(_folder(folder) for folder in named), self.atelier_home / "models")
+
+    @property
+    def model_folders(self) -> dict[str, tuple[Path, ...]]:
+        """The folders of ATELIER_MODELS that hold one kind each."""
+        found: dict[str, tuple[Path, ...]] = {}
+        for entry in self.atelier_models:
+            kind, equals, folder = entry.partition("=")
+            if equals:
+                found[kind.strip()] = (*found.get(kind.strip(), ()), _folder(folder.strip()))
+        return found
+
+    @property
+    def comfyui_paths(self) -> tuple[Path, ...] | None:
+        """The ComfyUI installations that were named; None: look for them, (): there is none."""
+        if self.comfyui_path == (OFF,):
+            return ()
+        return tuple(_folder(path) for path in self.comfyui_path) or None
+
+    @field_validator("atelier_models", mode="after")
+    @classmethod
+    def _kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        kinds = get_args(ModelKind)
+        for entry in value:
+            kind, equals, folder = entry.partition("=")
+            if equals and (kind.strip() not in kinds or not folder.strip()):
+                raise ValueError(
+                    f"{entry!r} is no folder of a kind; write kind=folder, with kind one of {', '.join(kinds)}"
+                )
+        return value
+
+    @field_validator(
+        "atelier_allowed_hosts",
+        "atelier_allowed_roots",
+        "atelier_models",
+        "comfyui_path",
+        "comfyui_urls",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -156,6 +225,11 @@ def load_settings(**overrides: Any) -> Settings:
         raise BadSettings("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults)) from error
 
 
+def secret(value: SecretStr | None) -> str | None:
+    """The text of a secret setting."""
+    return value.get_secret_value() if value else None
+
+
 def _server_url(given: str) -> str:
     """The address with a scheme and without a slash at its end. Raises ValueError; never repeats a password."""
     text = given.strip()
@@ -172,6 +246,10 @@ def _server_url(given: str) -> str:
     if parts.query or parts.fragment or "," in text:
         raise ValueError("one address alone, such as https://host/comfy; several belong into COMFYUI_URLS")
     return url.rstrip("/")
+
+
+def _folder(given: str) -> Path:
+    return Path(given).expanduser().absolute()
 
 
 def _same_server(url: str) -> tuple[str, ...]:

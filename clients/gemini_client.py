@@ -1,10 +1,13 @@
-"""GeminiClient: Google's Gemini looks at pictures, through google-genai (extra `gemini`). Needs a key and a network."""
+"""GeminiClient: Google's Gemini looks at pictures and reads words, through google-genai (extra `gemini`).
+
+Needs a key and a network.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -36,7 +39,10 @@ GOOD_ENDS = frozenset({"", "STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})
 
 
 class GeminiClient:
-    """The VisionModel port, for one Gemini model. google-genai is imported and connections opened when first asked."""
+    """The VisionModel and TextModel ports, for one Gemini model.
+
+    google-genai is imported and connections opened when first asked.
+    """
 
     at_once = AT_ONCE
     """How many questions it should be asked at the same time."""
@@ -97,14 +103,28 @@ class GeminiClient:
             raise ServiceUnavailable(f"{SERVICE} ({self._model}) gave no description. {refusal}".strip())
         return spoken
 
+    async def complete(self, prompt: str, schema: Mapping[str, object] | None = None) -> str:
+        """Its reply to the prompt; with a JSON schema JSON text that should fit it, unchecked.
+
+        Raises as `answer` does, and ServiceUnavailable when there is no reply.
+        """
+        response = await self._generate(None, prompt, dict(schema) if schema else None)
+        refusal = _refusal(response)
+        spoken = without_thoughts(_text(response))
+        if refusal or not spoken:
+            raise ServiceUnavailable(f"{SERVICE} ({self._model}) gave no reply. {refusal}".strip())
+        return spoken
+
     async def _generate(
-        self, picture: Media, prompt: str, schema: dict[str, Any] | None = None
+        self, picture: Media | None, prompt: str, schema: dict[str, Any] | None = None
     ) -> GenerateContentResponse:
         client = await self._opened()
         from google.genai import errors, types
 
-        data, media_type, *_ = await asyncio.to_thread(images.preview, picture.data, MAX_EDGE, MAX_PICTURE)
-        parts = [types.Part.from_bytes(data=data, mime_type=media_type), types.Part.from_text(text=prompt)]
+        parts = [types.Part.from_text(text=prompt)]
+        if picture is not None:
+            data, media_type, *_ = await asyncio.to_thread(images.preview, picture.data, MAX_EDGE, MAX_PICTURE)
+            parts.insert(0, types.Part.from_bytes(data=data, mime_type=media_type))
         config = types.GenerateContentConfig(
             temperature=0,
             candidate_count=1,
@@ -117,7 +137,7 @@ class GeminiClient:
                     model=self._model, contents=types.Content(role="user", parts=parts), config=config
                 )
         except errors.APIError as error:
-            raise self._told(error) from error
+            raise self._told(error, "ATELIER_VISION_MODEL" if picture else "OLLAMA_MODEL") from error
         except (ValueError, TypeError) as error:  # an answer of another shape; google-genai promises no single class
             raise ServiceUnavailable(f"{SERVICE} gave an answer that could not be read: {str(error)[:200]}") from error
 
@@ -152,7 +172,7 @@ class GeminiClient:
         # Its own reading of the environment must not send pictures to another service than the settings say.
         return genai.Client(api_key=self._key, enterprise=False, http_options=options)
 
-    def _told(self, error: APIError) -> Exception:
+    def _told(self, error: APIError, model_setting: str) -> Exception:
         """Google's error as ours (google.rpc.Code and its details; a wrong key is a 400 there)."""
         details = repr(cast(object, error.details))
         said = " ".join(str(error.message or error.status or "").split())[:200].rstrip(".")
@@ -163,7 +183,7 @@ class GeminiClient:
             when = f"in {wait:g} s" if wait is not None else "later"
             return RateLimited(f"{SERVICE} wants fewer requests ({said}). Try again {when}.", retry_after=wait)
         if error.code == 404:
-            step = "Set ATELIER_VISION_MODEL to one that it has."
+            step = f"Set {model_setting} to one that it has."
             return ServiceUnavailable(f"{SERVICE} has no model {self._model!r} ({said}). {step}")
         return ServiceUnavailable(f"{SERVICE} answered {error.code}: {said or 'nothing more'}. Try again later.")
 

@@ -1,4 +1,4 @@
-"""The ledger: jobs, attempts and the gallery's items in one SQLite file. SQLAlchemy loads when one is opened."""
+"""The ledger: jobs, attempts, gallery items, weight files, in one SQLite file. SQLAlchemy loads when one is opened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflows.errors import StorageError
-from workflows.ports import Items, Jobs
+from workflows.ports import Items, Jobs, ModelRows
 
 if TYPE_CHECKING:
     from clients._ledger.database import Database
@@ -20,10 +20,11 @@ SQLITE_URL = "sqlite:///"
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """Both ports on one database; several processes may have it open."""
+    """The ports on one database; several processes may have it open."""
 
     jobs: Jobs
     items: Items
+    models: ModelRows
 
 
 @asynccontextmanager
@@ -44,9 +45,11 @@ def _open(path: Path) -> tuple[Ledger, Database]:
     from clients._ledger.database import open_database
     from clients._ledger.items import LedgerItems
     from clients._ledger.jobs import LedgerJobs
+    from clients._ledger.models import LedgerModels
 
     database = open_database(path)
-    return Ledger(jobs=LedgerJobs(database), items=LedgerItems(database)), database
+    ledger = Ledger(jobs=LedgerJobs(database), items=LedgerItems(database), models=LedgerModels(database))
+    return ledger, database
 
 
 def _path(where: str | Path) -> Path:

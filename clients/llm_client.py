@@ -1,4 +1,4 @@
-"""LLMClient: a language model behind Ollama's own API or any endpoint that speaks OpenAI's. So far it only looks.
+"""LLMClient: a language model behind Ollama's own API or any endpoint that speaks OpenAI's. It looks and it reads.
 
 httpx2 and not the packages `ollama` and `openai`: two routes are needed, our errors have to be told in our words, and
 `ollama` still stands on the httpx that is frozen.
@@ -38,7 +38,7 @@ NO_PICTURES = ("image input", "images", "image_url", "multimodal", "mmproj", "vi
 
 
 class LLMClient:
-    """The VisionModel port, for one model of one server. Opens its connections at the first question."""
+    """The VisionModel and TextModel ports, for one model of one server. Opens its connections at the first question."""
 
     def __init__(
         self,
@@ -101,10 +101,20 @@ class LLMClient:
             raise ServiceUnavailable(f"{self._shown}: {self._model} gave no description. {refusal}".strip())
         return spoken
 
+    async def complete(self, prompt: str, schema: Mapping[str, object] | None = None) -> str:
+        """Its reply to the prompt, without its thoughts; with a JSON schema JSON text that should fit it, unchecked.
+
+        A server that knows no schemas is asked without one. Raises as `answer` does, and when there is no reply.
+        """
+        text, refusal = await self._chat(Ask(prompt=prompt, schema=schema))
+        spoken = without_thoughts(text)
+        if refusal or not spoken:
+            raise ServiceUnavailable(f"{self._shown}: {self._model} gave no reply. {refusal}".strip())
+        return spoken
+
     async def _chat(self, ask: Ask) -> tuple[str, str]:
         """The reply and why there is none, one of them empty."""
-        body = self._dialect.body(self._model, ask)
-        response = await self._asked(body)
+        response = await self._asked(ask)
         try:
             answer = response.json()
             refusal = self._dialect.refusal(answer)
@@ -112,8 +122,9 @@ class LLMClient:
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise self._stranger() from error
 
-    async def _asked(self, body: dict[str, Any]) -> httpx2.Response:
+    async def _asked(self, ask: Ask) -> httpx2.Response:
         """The server's good answer; what it does not know of the body is left out from then on."""
+        body = self._dialect.body(self._model, ask)
         optional = self._dialect.optional
         while True:
             sent = {name: value for name, value in body.items() if name not in self._unknown}
@@ -123,7 +134,7 @@ class LLMClient:
             said = _error_text(response)
             refused = next((name for name in optional if name in sent and _names(said, optional[name])), None)
             if refused is None:
-                await self._refuse(response, said)
+                await self._refuse(response, said, ask)
             self._unknown.add(refused)
 
     async def _post(self, body: Mapping[str, Any]) -> httpx2.Response:
@@ -156,26 +167,26 @@ class LLMClient:
             trust_env=not is_loopback(self._url),
         )
 
-    async def _refuse(self, response: httpx2.Response, said: str) -> NoReturn:
+    async def _refuse(self, response: httpx2.Response, said: str, ask: Ask) -> NoReturn:
         """Raise the error that an answer other than 200 is."""
         status = response.status_code
-        if status in {400, 415, 422, 500, 501} and _names(said, NO_PICTURES):
+        if ask.picture and status in {400, 415, 422, 500, 501} and _names(said, NO_PICTURES):
             step = "Set ATELIER_VISION_MODEL to a model that sees."
             raise ServiceUnavailable(f"{self._shown}: {self._model} takes no pictures ({said}). {step}")
         if status == 404 and _names(said, ("model",)):
-            await self._missing()
+            await self._missing(ask)
         if status == 404:
             raise self._stranger()
         if status < 500:
             check_answer(response, self._shown, self._dialect.key_setting)
         raise ServiceUnavailable(f"{self._shown} answered {status}: {said or 'nothing more'}.")
 
-    async def _missing(self) -> NoReturn:
+    async def _missing(self, ask: Ask) -> NoReturn:
         """Raise that the server has no such model, with those that it has."""
         known = await self._models()
         near = nearest(self._model, known) or tuple(known[:5])
         has = f" It has {', '.join(near)}." if near else ""
-        step = self._dialect.get_model.format(model=self._model)
+        step = self._dialect.get_model.format(model=self._model, setting=ask.model_setting)
         raise ServiceUnavailable(f"{self._shown} has no model {self._model!r}.{has} {step}")
 
     async def _models(self) -> list[str]:

@@ -33,7 +33,7 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from tests.comfyui.shelves import MAX_UPLOAD, Metadata, Models, Shelves, recorded
+from tests.comfyui.shelves import FOLDERS, LATER_FOLDERS, MAX_UPLOAD, Metadata, Models, Shelves, recorded
 from tests.comfyui.validation import Checker, error
 from tests.comfyui.worker import Break, Entry, Hold, Worker, stop
 
@@ -64,7 +64,8 @@ class FakeComfyUI(Shelves):
         basic: tuple[str, str] | None = None,
         bearer: str | None = None,
     ) -> None:
-        super().__init__(recorded(f"nodes_{era.lower()}") if nodes is None else nodes, models, metadata)
+        folders = FOLDERS if era == "A" else (*FOLDERS, *LATER_FOLDERS)
+        super().__init__(recorded(f"nodes_{era.lower()}") if nodes is None else nodes, models, metadata, folders)
         self.era = era
         self.version = version or VERSIONS[era]
         self.vram = self.vram_free = vram

@@ -232,8 +232,10 @@ class FakeVision:
             raise Refusal(404, _openai_error(text, "model_not_found"))
         schema = _strict_schema(body)
         [message] = body["messages"]
-        words = "".join(part["text"] for part in message["content"] if part["type"] == "text")
-        urls = [part["image_url"]["url"] for part in message["content"] if part["type"] == "image_url"]
+        content = message["content"]
+        parts: list[Json] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        words = "".join(part["text"] for part in parts if part["type"] == "text")
+        urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
         if urls and SEES not in self.models[body["model"]]:
             raise Refusal(400, _openai_error("image input is not supported - hint: provide the mmproj", None))
         wrong = _openai_error("Invalid base64 image_url.", "invalid_base64")
@@ -332,6 +334,6 @@ def _strict_schema(body: Json) -> Json | None:
         return None
     schema = cast(Json, form["json_schema"]["schema"])
     whole = schema.get("additionalProperties") is False and schema.get("required") == list(schema["properties"])
-    if form["type"] != "json_schema" or not (whole and form["json_schema"]["strict"]):
+    if form["type"] != "json_schema" or whole is not form["json_schema"]["strict"]:
         raise Refusal(400, _openai_error("Invalid schema for response_format 'answers'.", None))
     return schema

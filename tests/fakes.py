@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clients.input_pictures import InputPictures
 from clients.ledger import open_ledger
@@ -14,9 +15,13 @@ from clients.local_store import LocalStore
 from clients.presence import LockedPresence
 from utils.images import decode
 from workflows.app import App, use_app
+from workflows.catalog import Catalog
+from workflows.choosing import Chooser
+from workflows.content import ContentRules
 from workflows.gallery import Gallery
 from workflows.library import Library
 from workflows.ports import Engine, Graphs, Recorder, Report
+from workflows.starters import Machine
 from workflows.studio import Studio
 from workflows.types import (
     WORDLESS,
@@ -260,6 +265,18 @@ async def until(app: App, state: Callable[[Job], bool], seconds: float = 5.0) ->
     watching.cancel()
 
 
+def _machine(home: Path) -> dict[str, Any]:
+    """What an app tells of the machine it runs on."""
+    machine = Machine(ram_gb=16, disk_gb=100)
+    memory = {"total": 1.0}
+    return {
+        "version": "0",
+        "places": {"home": str(home)},
+        "memory": lambda: memory,
+        "machine_facts": lambda: machine,
+    }
+
+
 @asynccontextmanager
 async def fake_app(
     home: Path,
@@ -272,15 +289,20 @@ async def fake_app(
     graphs: Graphs | None = None,
     resume: bool = False,
     allowed_roots: tuple[Path, ...] = (),
+    chooser: Chooser | None = None,
 ) -> AsyncGenerator[App]:
-    """An app whose engine and judge are fakes; ledger, store, presence and gallery are the real ones."""
+    """An app whose engine and judge are fakes; ledger, store, presence and gallery are the real ones.
+
+    Without a `chooser` nothing is chosen for a recipe, and the catalogue holds what the engine lists.
+    """
+    engines = [engine or FakeEngine()]
     async with AsyncExitStack() as stack:
         presence = await stack.enter_async_context(LockedPresence(home / "processes"))
         ledger = await stack.enter_async_context(open_ledger(home / "atelier.db"))
         store = LocalStore(home / "pictures")
         studio = await stack.enter_async_context(
             Studio(
-                engines=[engine or FakeEngine()],
+                engines=engines,
                 judges={one.name: one for one in (judge or FakeJudge(), *further)},
                 gate=gate,
                 recorder=recorder,
@@ -290,16 +312,16 @@ async def fake_app(
                 sources=InputPictures(allowed_roots),
                 presence=presence,
                 graphs=graphs,
+                chooser=chooser,
             )
         )
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
         app = App(
             studio=studio,
             gallery=Gallery(ledger.items, store),
+            chooser=chooser or Chooser(catalog=Catalog(engines=engines), rules=ContentRules()),
             library=Library(graphs),
-            version="0",
-            places={"home": str(home)},
-            memory=lambda: {"total": 1.0},
+            **_machine(home),
         )
         await studio.recover(resume)
         stack.enter_context(use_app(app))

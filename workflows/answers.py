@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workflows.gallery import Gallery
+from workflows.model_rows import choice_row
 from workflows.types import WORDLESS, Attempt, Item, Job, Location, Outcome, Verdict
 
 Answer = dict[str, Any]
@@ -30,6 +31,8 @@ async def job_answer(gallery: Gallery, job: Job) -> Answer:
         answer["progress"] = progress(job)
     if job.fault is not None:
         answer["error"] = job.fault.model_dump()
+    if job.choice:
+        answer["choice"] = choice_row(job.choice)
     if job.note:
         answer["note"] = job.note
     answer["next"] = _next_step(job, answer)
@@ -182,6 +185,23 @@ def job_row(job: Job) -> Answer:
     if job.fault:
         row["error"] = job.fault.message
     return row
+
+
+def stopped_job(before: Job, after: Job) -> Answer:
+    """What a cancel did: where the job stood, and what stays."""
+    stopped = not before.ended and after.state == "cancelled"
+    told = _stop_told(before, after, stopped)
+    return {"job_id": after.id, "status": after.state, "stopped": stopped, "message": told}
+
+
+def _stop_told(before: Job, after: Job, stopped: bool) -> str:
+    if not stopped:
+        return f"Nothing to stop: it had ended ({after.state})."
+    at = f" ({before.progress.message})" if before.progress.message else ""
+    kept = len(after.item_ids)
+    stay = f" {kept} of {after.recipe.count} pictures were done and stay in the gallery." if kept else ""
+    still = f" {after.note}" if after.note and after.note != before.note else ""
+    return f"It was {before.state}{at} and is stopped.{still}{stay}"
 
 
 def item_row(item: Item, location: Location) -> Answer:

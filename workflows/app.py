@@ -8,12 +8,16 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from workflows.answers import Answer, job_row
+from workflows.answers import Answer, job_answer, job_row, stopped_job
+from workflows.catalog import Catalog
+from workflows.choosing import Chooser
 from workflows.errors import NotFound
 from workflows.gallery import Gallery
 from workflows.library import COMFYUI_STEP, Library
+from workflows.model_rows import download_answer, download_row, stopped_download
+from workflows.starters import Machine
 from workflows.studio import Studio
-from workflows.types import EngineStatus, ItemQuery, Progress
+from workflows.types import Download, EngineStatus, ItemQuery, Progress
 
 SERVER_SECONDS = 4.0
 """How long the view of the queue waits for engines to say how their servers are; a bit longer than they themselves
@@ -33,6 +37,7 @@ class App:
     studio: Studio
     gallery: Gallery
     library: Library = field(default_factory=Library)
+    chooser: Chooser
     notices: tuple[str, ...] = ()
     """What the owner should know, such as an optional part that is missing, each with its next step."""
     remarks: Callable[[Sequence[EngineStatus]], Sequence[str]] = lambda engines: ()
@@ -43,10 +48,35 @@ class App:
     """Where things are kept: home, database, pictures."""
     memory: Callable[[], dict[str, float]]
     """Memory of this machine in gigabytes: total, available, used by this process."""
+    machine_facts: Callable[[], Machine]
+    """GPU, memory and free disk of this machine."""
     drain: Drain = _no_servers
     """Give a server no new work, in every process of this home. Raises NotFound, StorageError."""
     resume: Drain = _no_servers
     """Give it work again. Raises NotFound, StorageError."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The models that are here, and those that could be had."""
+        return self.chooser.catalog
+
+    async def follow(self, job_id: str, seconds: float, listener: Callable[[Progress], None] | None = None) -> Answer:
+        """A job or a download at its end, or as it is after `seconds`. Raises NotFound."""
+        if (download := self._download(job_id)) is not None:
+            assert self.catalog.downloads is not None
+            return download_answer(await self.catalog.downloads.wait(download.id, seconds, listener))
+        return await job_answer(self.gallery, await self.studio.wait(job_id, seconds, listener))
+
+    async def stop(self, job_id: str) -> Answer:
+        """Stop a job or a download; says what was really stopped. Raises NotFound, BadRecipe."""
+        if (download := self._download(job_id)) is not None:
+            assert self.catalog.downloads is not None
+            return stopped_download(download, await self.catalog.downloads.cancel(download.id))
+        before = await self.studio.find(job_id)
+        return stopped_job(before, await self.studio.cancel(before.id))
+
+    def _download(self, job_id: str) -> Download | None:
+        return self.catalog.downloads.known(job_id) if self.catalog.downloads else None
 
     async def engines(self) -> list[EngineStatus]:
         return list(await asyncio.gather(*(engine.status() for engine in self.studio.engines)))
@@ -60,6 +90,14 @@ class App:
         shown = {"url", "available", "detail", "running", "pending", "ours", "draining"}
         return [server.model_dump(mode="json", include=shown) for status in statuses for server in status.servers]
 
+    def downloading(self) -> list[Answer]:
+        """The models that are on their way here."""
+        return [download_row(one) for one in self.catalog.downloads.active()] if self.catalog.downloads else []
+
+    async def machine(self) -> Machine:
+        """What this machine has to draw with."""
+        return await asyncio.to_thread(self.machine_facts)
+
     async def status(self) -> Answer:
         """The state of the whole: engines, work, pictures, memory, and what the owner should know."""
         page = await self.gallery.search(ItemQuery(limit=1))
@@ -69,6 +107,7 @@ class App:
             "engines": [status.model_dump(mode="json") for status in engines],
             "judges": list(self.studio.judges),
             "jobs": [job_row(job) for job in self.studio.active()],
+            "downloads": self.downloading(),
             "pictures": page.total,
             "memory_gb": await asyncio.to_thread(self.memory),
             "places": dict(self.places),

@@ -12,6 +12,8 @@ ANY_SEED = -1
 OWN_MODEL = ("auto", "", None)
 ACCEPTANCE = ("auto_retry", "retry_limit", "retry_strategy", "positive_threshold", "checks", "best_of", "keep")
 SIDES = ("left", "right", "top", "bottom")
+NONE = "none"
+"""A LoRA of this name says that none is wanted."""
 OVERRIDES = ("prompt", "model", "seed", "steps", "cfg", "width", "height", "sampler", "scheduler", "denoise", "count")
 """Arguments of regenerate that are fields of the recipe under the same name."""
 
@@ -34,7 +36,8 @@ def recipe_from(given: Mapping[str, Any], **fixed: Any) -> Recipe:
         "negative": given.get("negative_prompt", ""),
         "model": _model(given.get("model")),
         "seed": _seed(given.get("seed")),
-        "loras": tuple(_lora(number, entry) for number, entry in _entries(given, "loras")),
+        "auto_loras": given.get("loras") is None and _model(given.get("model")) is None,
+        "loras": tuple(_lora(number, entry) for number, entry in _entries(given, "loras") if entry != NONE),
         "controls": tuple(_part(Control, "control", *pair) for pair in _entries(given, "control")),
         "references": tuple(_part(Reference, "reference", *pair) for pair in _entries(given, "reference")),
         "acceptance": Acceptance.checked(validate=given.get("validate", True), **wanted),

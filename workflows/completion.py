@@ -12,10 +12,15 @@ from workflows.canvas import PAINTED, work_size
 from workflows.errors import BadRecipe
 from workflows.inputs import InputPicture
 from workflows.sizes import size_for, size_like
-from workflows.types import MAX_EDGE, MAX_SEED, WORDLESS, FamilyProfile, Media, Recipe, Task
+from workflows.types import MAX_EDGE, MAX_SEED, WORDLESS, FamilyProfile, Media, Quality, Recipe, Task
 
-QUALITY_STEPS: Mapping[str, float] = {"fast": 0.6, "balanced": 1.0, "high": 1.4, "ultra": 2.0}
+QUALITY_STEPS: Mapping[Quality, float] = {"fast": 0.6, "balanced": 1.0, "high": 1.4, "ultra": 2.0}
 """Steps as a share of the family's own; our judgement. Explicit steps always win."""
+FEW_STEPS = 12
+"""A model of so few steps is distilled: it has its own number of them."""
+MOST_DISTILLED = 1.5
+"""How much more than its own steps a distilled model takes at most: more changes nothing, or overcooks."""
+MOST_STEPS = 100
 DENOISE: Mapping[Task, float] = {"img2img": 0.7, "inpaint": 0.9, "outpaint": 1.0, "upscale": 0.3}
 """How much is drawn anew when nobody says: a new area wholly, a masked thing nearly so, fine detail a little."""
 SCALE = 4.0
@@ -34,10 +39,18 @@ def complete(
     return recipe.but(
         **_size(recipe, profile, source, mask),
         **_of_the_task(recipe, source),
-        steps=recipe.steps or max(1, round(profile.steps * QUALITY_STEPS[recipe.quality])),
+        steps=recipe.steps or steps_for(profile.steps, recipe.quality),
         cfg=profile.cfg if recipe.cfg is None else recipe.cfg,
         seed=random.randint(0, MAX_SEED) if recipe.seed is None else recipe.seed,
     )
+
+
+def steps_for(steps: int, quality: Quality) -> int:
+    """Steps at a quality. A distilled model draws in no fewer than its own."""
+    share = QUALITY_STEPS[quality]
+    if steps <= FEW_STEPS:
+        share = min(MOST_DISTILLED, max(1.0, share))
+    return max(1, min(MOST_STEPS, round(steps * share)))
 
 
 def _size(recipe: Recipe, profile: FamilyProfile, source: InputPicture | None, mask: Media | None) -> dict[str, Any]:

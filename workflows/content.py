@@ -39,7 +39,7 @@ class ContentRules:
         found = check_texts(
             recipe.prompt,
             recipe.negative,
-            [lora.name for lora in recipe.loras],
+            [text for lora in recipe.loras for text in (lora.name, *lora.triggers)],
             recipe.cfg,
             self.adult,
             sources=uploads,

@@ -1,13 +1,13 @@
-"""What every model family needs, read from families.toml; and which family a model is, from its own files.
+"""What every model family needs, read from families.toml; and which one a configuration, a name or a label means.
 
-It reads no model: callers hand in what the configuration, the metadata or the header of the weights says.
+It reads no model: callers hand in what they read. What the header of a weight file says is for `workflows.recognition`.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
@@ -59,8 +59,17 @@ class Family(BaseModel):
     pipelines: tuple[str, ...] = ()
     text_width: int | None = None
     guidance_embeds: bool | None = None
-    header_with: tuple[str, ...] = ()
-    header_without: tuple[str, ...] = ()
+    video: bool = False
+    """It draws videos."""
+    base_models: tuple[str, ...] = ()
+    """How CivitAI spells it, the commonest first."""
+    licence: str = ""
+    style: tuple[str, ...] = ()
+    """What it is made for, such as anime; empty: anything."""
+    dialect: str = "natural"
+    """How it wants its prompt: tags, phrases, danbooru, pony, natural, json, xml."""
+    loras: Mapping[str, float] = {}
+    """Families whose LoRAs load here, and how well they do: 1 as its own, 0 not at all."""
     comfyui: ComfyFamily = ComfyFamily()
 
     @property
@@ -107,17 +116,43 @@ def family_of_pipeline(pipeline: str, *, text_width: int | None = None, guidance
     return family("unknown")
 
 
-def family_of_header(names: Collection[str]) -> Family:
-    """The family of a single-file checkpoint, from the names of its tensors."""
+def family_of_base_model(text: str) -> str | None:
+    """The family that a catalogue's label means, such as CivitAI's baseModel; None for one that is not known.
 
-    def present(part: str) -> bool:
-        return any(part in name for name in names)
+    Case, spaces and dots do not count. A label that is new is read like a file's name.
+    """
+    if found := _labels().get(_letters(text)):
+        return found
+    words = text.lower()
+    named = () if _named("unknown", words) else _names_of(words)
+    return named[0] if named else None
 
-    for candidate in families().values():
-        signs = candidate.header_with
-        if signs and all(map(present, signs)) and not any(map(present, candidate.header_without)):
-            return candidate
-    return family("unknown")
+
+@cache
+def _labels() -> Mapping[str, str]:
+    """Families by label, without anything but letters and digits."""
+    own = {_letters(name): name for name in families() if name not in {"unknown", "demo"}}
+    return own | {_letters(label): name for name, one in families().items() for label in one.base_models}
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", text.lower())
+
+
+def lora_fits(lora_family: str, model_family: str) -> float:
+    """How well LoRAs of one family do with models of another: 1 fully, 0 not at all; families.toml says of which.
+
+    Either may also be the name that a group of families shares, such as flux.
+    """
+    known = families()
+    model, lora = known.get(model_family), known.get(lora_family)
+    if "unknown" in {lora_family, model_family} or (model is None and lora is None):
+        return 0.0
+    if lora_family == model_family:
+        return 1.0
+    if model is not None and lora_family in model.loras:
+        return model.loras[lora_family]
+    return 1.0 if (lora.kin if lora else lora_family) == (model.kin if model else model_family) else 0.0
 
 
 SD15_BYTES = ((1.6e9, 2.4e9), (3.7e9, 4.6e9), (5.3e9, 5.6e9), (7.4e9, 8.0e9))
@@ -142,7 +177,12 @@ def family_of_file(
         return family(found), False
     if folder != "checkpoints":
         return family("unknown"), True
-    return family("sd15" if size and any(least <= size <= most for least, most in SD15_BYTES) else "sdxl"), True
+    return family("sd15" if sized_as_sd15(size) else "sdxl"), True
+
+
+def sized_as_sd15(size: int | None) -> bool:
+    """Whether a whole checkpoint of so many bytes is most likely Stable Diffusion 1.5."""
+    return size is not None and any(least <= size <= most for least, most in SD15_BYTES)
 
 
 def family_of_lora(name: str, metadata: Mapping[str, str] | None = None) -> Family | None:

@@ -9,6 +9,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Self
 
+from workflows import selection
+from workflows.choosing import Chooser
 from workflows.completion import complete
 from workflows.content import ContentRules
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StorageError, StudioError
@@ -18,7 +20,20 @@ from workflows.judges.panel import Panel
 from workflows.library import COMFYUI_STEP
 from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Recorder, Sources, Store
 from workflows.run import WAITING, Run, Workbench, ticket_ids
-from workflows.types import WORDLESS, Acceptance, FamilyProfile, Fault, Item, Job, Media, Progress, Recipe, new_id, now
+from workflows.types import (
+    WORDLESS,
+    Acceptance,
+    Choice,
+    FamilyProfile,
+    Fault,
+    Item,
+    Job,
+    Media,
+    Progress,
+    Recipe,
+    new_id,
+    now,
+)
 
 MAX_WAITING = 100
 """Jobs that may wait at once; more is a runaway caller."""
@@ -53,6 +68,8 @@ class Studio:
     rules: ContentRules = field(default_factory=ContentRules)
     gate: Judge | None = None
     """Asked of every picture: what it bars is neither shown nor kept."""
+    chooser: Chooser | None = None
+    """Fills in what recipes leave open; without one the engines choose."""
     recorder: Recorder | None = None
     """Where every job is logged, if anywhere."""
     _runs: dict[str, Run] = field(default_factory=dict[str, Run], init=False)
@@ -66,12 +83,15 @@ class Studio:
             run.interrupt()
         await asyncio.gather(*(run.ended.wait() for run in runs))
 
-    async def submit(self, recipe: Recipe, pictures: Mapping[str, Given] = NO_PICTURES) -> Job:
-        """Complete the recipe, choose the engine, write the job to the ledger, start it.
+    async def submit(
+        self, recipe: Recipe, pictures: Mapping[str, Given] = NO_PICTURES, *, as_it_is: bool = False
+    ) -> Job:
+        """Choose model, LoRAs and engine, complete the recipe, write the job to the ledger, start it.
 
         `pictures` by role: source, mask, control_1, ..., reference_1, ...; each a reference that the gallery or the
-        sources may open, or the bytes themselves. Raises BadRecipe for what cannot be drawn, EngineUnavailable with
-        every engine's reason, Refused for what the content rules forbid: nothing of that is kept.
+        sources may open, or the bytes themselves. `as_it_is`: nothing is chosen for it that an engine would not choose.
+        Raises BadRecipe for what cannot be drawn, EngineUnavailable with every engine's reason, Refused for what the
+        content rules forbid: nothing of that is kept.
         """
         self._admit(recipe)
         await asyncio.to_thread(self.rules.check, recipe)
@@ -84,8 +104,10 @@ class Studio:
         job_id = new_id()
         keys = {role: f"{job_id}/input/{role}.png" for role in opened}
         recipe = _with_origin(recipe.with_pictures(keys), opened.get("source"))
+        recipe, choice = (recipe, None) if as_it_is else await self._chosen(recipe)
         engine = await self._choose(recipe)
         profile = await engine.profile(recipe)
+        recipe, choice = (recipe, None) if as_it_is else await self._tuned(recipe, choice, profile, engine)
         mask = opened["mask"].media if "mask" in opened else None
         recipe = await asyncio.to_thread(complete, recipe, profile, opened.get("source"), mask)
         for role, key in keys.items():
@@ -98,6 +120,7 @@ class Studio:
             progress=WAITING,
             owner=self.presence.owner,
             runs=1,
+            choice=choice,
             note=profile.note or None,
         )
         self._start(job, engine, profile, await self.jobs.add(job))
@@ -115,7 +138,7 @@ class Studio:
         pinned = recipe.but(engine=item.engine, model=recipe.model or item.model or None)
         takes = next((engine for engine in self.engines if engine.name == item.engine), None)
         same = takes is not None and await takes.refusal(pinned) is None
-        return await self.submit(pinned if same else recipe, pictures)
+        return await self.submit(pinned if same else recipe, pictures, as_it_is="model" not in overrides)
 
     async def wait(self, job_id: str, seconds: float, listener: Callable[[Progress], None] | None = None) -> Job:
         """The job at its end, or as it is after `seconds`. Giving up the wait does not touch the job."""
@@ -195,6 +218,23 @@ class Studio:
             raise NotFound("job", ticket_id, [job.id for job in known], "get_history lists the latest jobs.")
         return found
 
+    async def _chosen(self, recipe: Recipe) -> tuple[Recipe, Choice | None]:
+        """The recipe with what was chosen for it. Its new names and words have to pass the rules too."""
+        if self.chooser is None:
+            return recipe, None
+        filled, choice = await self.chooser.choose(recipe, self.engines)
+        if filled != recipe:
+            await asyncio.to_thread(self.rules.check, filled)
+        return filled, choice
+
+    async def _tuned(
+        self, recipe: Recipe, choice: Choice | None, profile: FamilyProfile, engine: Engine
+    ) -> tuple[Recipe, Choice | None]:
+        if self.chooser is None:
+            return recipe, choice
+        recipe, notes = await self.chooser.tuned(recipe, profile, engine, choice.analysis if choice else None)
+        return recipe, choice.but(notes=(*choice.notes, *notes)) if choice else None
+
     async def _choose(self, recipe: Recipe) -> Engine:
         """The named engine, or the first that does not refuse."""
         named = [engine for engine in self.engines if recipe.engine in {"auto", engine.name}]
@@ -224,9 +264,11 @@ class Studio:
         run.start(on_end=lambda: self._runs.pop(job.id, None))
 
     def _permitted(self, profile: FamilyProfile, recipe: Recipe) -> Recipe:
-        """What is drawn for the recipe: the same with words against what may not be shown. Raises Refused."""
-        self.rules.check(recipe)
-        return self.rules.safeguarded(recipe, profile)
+        """What is drawn for the recipe: the same with the words that wake its LoRAs, and with words against what may
+        not be shown. Raises Refused."""
+        awake = recipe.but(prompt=selection.with_triggers(recipe.prompt, recipe.loras)) if recipe.loras else recipe
+        self.rules.check(awake)
+        return self.rules.safeguarded(awake, profile)
 
     def _panel(self, recipe: Recipe) -> Panel:
         wanted = [judge for name, judge in self.judges.items() if name in recipe.acceptance.checks]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
-from clients._comfyui.web import Web
+from clients._comfyui.web import Unheard, Web
 from workflows.errors import EngineUnavailable, NotFound
 
 KEPT_SECONDS = 30.0
@@ -57,13 +57,21 @@ class Library:
         if response.status_code == 404:
             return {}
         files = cast("list[Json]", self._web.json(response, list))
-        return {str(file["name"]): int(file["size"]) for file in files if file.get("name") and file.get("size")}
+        # Of two files of one name in different places the server loads the first.
+        told = reversed([file for file in files if file.get("name") and file.get("size")])
+        return {str(file["name"]): int(file["size"]) for file in told}
 
     async def embeddings(self) -> list[str]:
         return [str(name) for name in await self._web.list("/embeddings")]
 
     async def view_metadata(self, folder: str, filename: str) -> dict[str, Any]:
-        response = await self._web.get(f"/view_metadata/{quote(folder, safe='')}", filename=filename)
+        """{} also for a file whose header is broken, over which the server stumbles."""
+        try:
+            response = await self._web.get(f"/view_metadata/{quote(folder, safe='')}", filename=filename)
+        except Unheard as silence:
+            if silence.status == 500:
+                return {}
+            raise
         return {} if response.status_code == 404 else self._web.json(response)
 
     async def system_stats(self) -> dict[str, Any]:

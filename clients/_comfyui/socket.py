@@ -55,6 +55,8 @@ class Pace:
     reopen: float = 0.25
     """First pause before a broken socket is opened again; it doubles up to `reopen_most`."""
     reopen_most: float = 15.0
+    rest: float = 5.0
+    """Between two looks at a server that draws, before it is asked for what can wait."""
 
 
 class Inbox:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from workflows.types import Item, Job
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every migration, oldest first; the last is the head. Known here so that opening needs no Alembic."""
 
 UNSCORED = -1e9
@@ -46,6 +46,7 @@ attempts = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("verdicts", sa.JSON, nullable=False),
+    sa.Index("ix_attempts_passed", "job_id", "passed"),
 )
 
 # Narrow on purpose: filters walk these rows, and what is only shown lies in item_details.
@@ -71,6 +72,7 @@ items = sa.Table(
     sa.Index("ix_items_name", "name", "seq"),
     sa.Index("ix_items_parent", "parent_id"),
     sa.Index("ix_items_job", "job_id"),
+    sa.Index("ix_items_job_model", "job_id", "model_key"),
     sqlite_autoincrement=True,
 )
 
@@ -83,6 +85,18 @@ item_details = sa.Table(
     sa.Column("negative", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+)
+
+# Weight files on this machine. A file that is gone keeps its row, with an empty body, for the owner's corrections.
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("signature", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("corrections", sa.Text, nullable=False),
+    sa.Column("stamp", sa.BigInteger, nullable=False),
+    sa.Index("ix_models_stamp", "stamp"),
 )
 
 # Han, kana, hangul and their compatibility forms: written without spaces between words.

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from workflows.types import Media
 
 MAX_TOKENS = 1024
-"""Of a reply: eight short answers take 100; the bound ends a model that does nothing but repeat itself."""
+"""Of a reply: eight short answers take 100, a prompt's analysis 300; it ends a model that only repeats itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,11 @@ class Ask:
     def base64(self) -> str:
         return base64.b64encode(self.picture.data).decode("ascii") if self.picture else ""
 
+    @property
+    def model_setting(self) -> str:
+        """Where the name of the model belongs that is asked such a thing."""
+        return "ATELIER_VISION_MODEL" if self.picture else "OLLAMA_MODEL"
+
 
 class Dialect(Protocol):
     """How one API is spoken. Pure: bodies out, texts in."""
@@ -37,7 +42,7 @@ class Dialect(Protocol):
     path: str
     models_path: str
     get_model: str
-    """What to do about a model that the server has not."""
+    """What to do about a model that the server has not, with {model} and {setting}."""
     start: str
     """What to do when nobody answers."""
     optional: Mapping[str, tuple[str, ...]]
@@ -101,7 +106,7 @@ class OpenAIDialect:
     key_setting = "OPENAI_API_KEY"
     path = "/chat/completions"
     models_path = "/models"
-    get_model = "Set ATELIER_VISION_MODEL to one that it has."
+    get_model = "Set {setting} to one that it has."
     start = "Start it, or set OPENAI_BASE_URL to where it runs; the address usually ends in /v1."
     # Local servers of some age know no schema, and OpenAI's thinking models only their own temperature. There is no
     # bound of tokens here: one half of the servers refuses max_tokens, and the other max_completion_tokens.
@@ -111,14 +116,14 @@ class OpenAIDialect:
     }
 
     def body(self, model: str, ask: Ask) -> dict[str, Any]:
-        content: list[dict[str, Any]] = [{"type": "text", "text": ask.prompt}]
+        content: str | list[dict[str, Any]] = ask.prompt  # servers of models that only read know no other form
         if ask.picture:
             url = f"data:{ask.picture.media_type};base64,{ask.base64}"
-            content.append({"type": "image_url", "image_url": {"url": url}})
+            content = [{"type": "text", "text": ask.prompt}, {"type": "image_url", "image_url": {"url": url}}]
         messages = [{"role": "user", "content": content}]
         body: dict[str, Any] = {"model": model, "messages": messages, "temperature": 0, "stream": False}
         if ask.schema:
-            schema = {"name": "answers", "strict": True, "schema": dict(ask.schema)}
+            schema = {"name": "answers", "strict": is_strict(ask.schema), "schema": dict(ask.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body
 
@@ -136,6 +141,27 @@ class OpenAIDialect:
 
     def model_names(self, answer: Any) -> list[str]:
         return [str(model["id"]) for model in answer["data"]]
+
+
+LOOSE = frozenset({"maxLength", "minLength", "default", "oneOf", "patternProperties"})
+"""Words of JSON Schema that OpenAI refuses in a strict schema."""
+
+
+def is_strict(schema: object) -> bool:
+    """Whether OpenAI takes it as a strict schema: every object requires all its fields and allows no others."""
+    if isinstance(schema, list):
+        return all(map(is_strict, cast(list[object], schema)))
+    if not isinstance(schema, Mapping):
+        return True
+    fields = cast(Mapping[str, object], schema)
+    if LOOSE & set(fields):
+        return False
+    named = cast(Mapping[str, object], fields.get("properties") or {})
+    whole = fields.get("required") == list(named) and fields.get("additionalProperties") is False
+    if fields.get("type") == "object" and not whole:
+        return False
+    rest = [value for name, value in fields.items() if name != "properties"]
+    return all(map(is_strict, [*named.values(), *rest]))
 
 
 DIALECTS: Mapping[str, Dialect] = {"ollama": OllamaDialect(), "openai": OpenAIDialect()}

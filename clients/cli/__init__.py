@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from clients.cli import graphs, looking, making, servers
+from clients.cli import graphs, looking, making, models, servers
 from clients.cli.console import DONE, Finding, Parts, out
+from clients.cli.setup import setup_command
 
 __all__ = ["Finding", "Parts", "build", "run"]
 
@@ -27,9 +28,10 @@ MAKING = {
 }
 LOOKING = {
     "status": (looking.status_command, "Engines, servers, work in hand, pictures, memory."),
+    "setup": (setup_command, "Get a real model that suits this machine, and draw with it."),
     "doctor": (looking.doctor_command, "What is installed, reachable and missing, and the next step."),
 }
-GROUPS = {"gallery", "workflows", "servers"}
+GROUPS = {"gallery", "models", "workflows", "servers"}
 
 
 def run(arguments: Sequence[str], parts: Parts) -> int:
@@ -60,6 +62,7 @@ def build(parts: Parts) -> typer.Typer:
     serve = looking.serve_command(parts)
     cli.command("serve", help="Serve MCP; options as of atelier-mcp.", context_settings=passing)(serve)
     cli.add_typer(_gallery(parts), name="gallery")
+    cli.add_typer(_models(parts), name="models")
     cli.add_typer(_workflows(parts), name="workflows")
     cli.add_typer(_servers(parts), name="servers")
     return cli
@@ -79,6 +82,21 @@ def _workflows(parts: Parts) -> typer.Typer:
     check = "Check a graph, or the one that a prompt and model become; draws nothing."
     workflows.command("check", help=check)(graphs.check_command(parts))
     return workflows
+
+
+def _models(parts: Parts) -> typer.Typer:
+    group = typer.Typer(help="Models: what is here, what suits, what could be had.", no_args_is_help=True)
+    group.command("list", help="List the models that are here.")(models.list_command(parts))
+    group.command("info", help="All that is known about a model.")(models.info_command(parts))
+    group.command("suggest", help="What suits a prompt, with the parts of the score.")(models.suggest_command(parts))
+    group.command("search", help="Search CivitAI and Hugging Face.")(models.search_command(parts))
+    group.command("download", help="Fetch a model into the folder where it belongs.")(models.download_command(parts))
+    group.command("scan", help="Look at the model folders now.")(models.scan_command(parts))
+    group.command("lookup", help="Ask CivitAI, by their hashes, about files without a side-car.")(
+        models.lookup_command(parts)
+    )
+    group.command("set", help="Say what a file really is.")(models.set_command(parts))
+    return group
 
 
 def _servers(parts: Parts) -> typer.Typer:

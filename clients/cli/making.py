@@ -22,6 +22,7 @@ def generate_command(parts: Parts) -> Command:
         model: o.Model = None,
         engine: o.Engine = "auto",
         quality: o.Quality = "balanced",
+        style: o.Style = None,
         width: o.Edge = None,
         height: o.Edge = None,
         aspect: o.Aspect = None,

@@ -19,7 +19,11 @@ Steps = Annotated[int | None, typer.Option(help="Denoising steps.")]
 Cfg = Annotated[float | None, typer.Option(help="Guidance scale.")]
 Sampler = Annotated[str | None, typer.Option(help="Sampler name.")]
 Scheduler = Annotated[str | None, typer.Option(help="Scheduler name (ComfyUI).")]
-Lora = Annotated[list[str] | None, typer.Option("--lora", help="name or name:0.8; may be given several times.")]
+Style = Annotated[str | None, typer.Option(help="realistic, anime, artistic, 3d, ...: helps to choose the model.")]
+Lora = Annotated[
+    list[str] | None,
+    typer.Option("--lora", help="name or name:0.8, several times; none: do not choose any."),
+]
 Control = Annotated[
     list[str] | None, typer.Option("--control", help="Structure to follow: kind=picture, such as canny=edges.png.")
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workflows.drawing.finishing import lacks
-from workflows.drawing.fitting import fits, folder_of, installed, source_of
+from workflows.drawing.fitting import candidates, fits, folder_of, source_of
 from workflows.families import families
 from workflows.types import Recipe, TemplateInfo
 
@@ -45,8 +45,8 @@ def _lacking(template: Template, inventory: Inventory) -> tuple[str, ...]:
     known = _families(template)
     if not known:
         return ()
-    rows = [row for row in installed(inventory) if row.family in known]
-    reasons = [fits(Recipe(prompt="anything", model=row.name), inventory) for row in rows]
+    able = [one for one in candidates(inventory) if one.family.profile.name in known]
+    reasons = [fits(Recipe(prompt="anything", model=one.file), inventory) for one in able]
     if None in reasons:
         return ()
     return (next((reason for reason in reasons if reason), _model_of(template, known)),)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from clients.comfyui_engine.memory import Rung, given_up, ladder, said
+from clients.comfyui_engine.memory import Rung, given_up, ladder, said, told
 from clients.comfyui_engine.pictures import same_pixels, size_of
 from clients.comfyui_engine.progress import Tracker
+from clients.comfyui_engine.weighing import planned
 from utils.images import BadPicture
 from workflows.drawing.checking import problems
 from workflows.drawing.drafting import draft, sampler_steps
@@ -43,6 +44,8 @@ class Drawn:
     setup: Setup
     prompt_id: str
     pictures: tuple[tuple[Media, int, int], ...]
+    memory: Mapping[str, Any] | None = None
+    """The plan by which it fitted, and what came of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +110,13 @@ class Drawing:
         return Placed(prefix=prefix, pictures=names, source_size=size)
 
     async def _down_the_ladder(self, placed: Placed) -> Drawn:
-        """The first rung that fits into the server's memory."""
+        """The first rung that fits into the server's memory, from where the plan begins."""
         tried: list[Rung] = []
         last = OutOfMemory("")
         count = await self.server.at_once(self.recipe, self.setup)
-        for rung, setup, graph in self._rungs(count, placed, await self.server.inventory()):
+        inventory = await self.server.inventory()
+        plan = await planned(self.server, self.recipe.but(count=count), self.setup, inventory)
+        for rung, setup, graph in self._rungs(ladder(count, plan), placed, inventory):
             if tried:
                 self.tracker.say(f"Out of memory; drawing again {rung.words}")
                 await self.server.client.free()
@@ -123,13 +128,16 @@ class Drawing:
                 self.server.did_not_fit(self.recipe, self.setup, rung.count)
                 continue
             self.notes += [said(rung)] if len(tried) > 1 else []
-            return drawn
+            used = replace(setup.thrift, small_weights=self._is_smaller(setup))
+            return replace(drawn, memory=told(plan, used, rung.words if len(tried) > 1 else "")) if plan else drawn
         raise given_up(tried, last, self.server.url) from last
 
-    def _rungs(self, count: int, placed: Placed, inventory: Inventory) -> Iterator[tuple[Rung, Setup, Graph]]:
+    def _rungs(
+        self, rungs: Iterable[Rung], placed: Placed, inventory: Inventory
+    ) -> Iterator[tuple[Rung, Setup, Graph]]:
         """The rungs that make another graph than the ones before: not every one changes something for every recipe."""
         seen: list[Graph] = []
-        for rung in ladder(count):
+        for rung in rungs:
             setup = placed.into(self._setup_for(rung, inventory))
             graph = draft(self.recipe.but(count=rung.count), setup)
             if graph not in seen:
@@ -140,6 +148,10 @@ class Drawing:
         if rung.thrift.small_weights and self.recipe.task not in WORDLESS:
             return fit(self.recipe.but(model=self.setup.model), inventory, thrift=rung.thrift)
         return replace(self.setup, thrift=rung.thrift)
+
+    def _is_smaller(self, setup: Setup) -> bool:
+        """Whether the weights are really in a smaller format: not every server has a way to that."""
+        return setup.model != self.setup.model or "weight_dtype" in setup.components
 
     async def _drawn(self, setup: Setup, graph: Graph, rung: int) -> Drawn:
         """One graph carried out and its pictures fetched; once more, under another name, when its file is gone."""
@@ -214,6 +226,7 @@ class Drawing:
             "components": dict(setup.components) or None,
             "loras": {lora.name: lora.strength for lora in setup.loras} or None,
             "notes": [*setup.notes, *self.notes] or None,
+            "memory": drawn.memory,
             "seconds": round(seconds, 3),
             "graph": drawn.graph.as_prompt(),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +21,9 @@ from clients.comfyui_engine.server import Server
 from workflows.drawing.checking import problems
 from workflows.drawing.drafting import draft
 from workflows.drawing.finishing import fit_mask_finder
-from workflows.drawing.fitting import installed
 from workflows.drawing.setup import Setup
 from workflows.errors import EngineUnavailable, JobCancelled, NotFound, RenderLost, StudioError
+from workflows.folders import kind_of_folder
 from workflows.graph import Graph
 from workflows.ports import Report
 from workflows.template import templates
@@ -45,15 +45,24 @@ from workflows.types import (
 class ComfyUIEngine:
     """Enter it to work, leave it to close its connections. Nothing is asked of a server before the first question.
 
-    `urls` may hold user:password@ and a path; `home` is the folder in which the drains are written down; `pace` says
-    how long a silent server is believed in.
+    `urls` may hold user:password@ and a path; `home` is the folder in which the drains are written down and what the
+    servers' files say of themselves; `pace` says how long a silent server is believed in. `known`: (kind, name) of a
+    model file -> its family by a surer word than the server's, such as the owner's, or None; called from any thread.
     """
 
     name = "comfyui"
 
-    def __init__(self, urls: Sequence[str], home: Path, token: str | None = None, *, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        home: Path,
+        token: str | None = None,
+        *,
+        pace: Pace | None = None,
+        known: Callable[[str, str], str | None] | None = None,
+    ) -> None:
         self._pace = pace or Pace()
-        self._fleet = Fleet([Server(url, token, pace) for url in urls], Drains(home))
+        self._fleet = Fleet([Server(url, home, token, pace, known) for url in urls], Drains(home))
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,12 +101,18 @@ class ComfyUIEngine:
             return await self._drawn_again(drawing, error)
 
     async def models(self, kind: str = "all") -> Sequence[ModelInfo]:
-        """What the servers that answer have, each name once."""
+        """What the servers that answer have in all their model folders, each name once: what is known of it now.
+
+        `kind`: a ModelKind, or the name of a folder of ComfyUI. The names are there at once, the rest comes in time.
+        """
         found: dict[tuple[str, str], ModelInfo] = {}
         for server in await self._fleet.up():
-            for row in installed(await server.inventory()):
-                found.setdefault((row.kind, row.name), row)
-        return [row for row in found.values() if kind in {"all", row.kind}]
+            for row in await server.installed():
+                first = found.setdefault((row.kind, row.name), row)
+                if first.guessed and not row.guessed:
+                    found[row.kind, row.name] = row
+        wanted = kind_of_folder(kind) or kind
+        return [row for row in found.values() if wanted in {"all", row.kind}]
 
     async def status(self) -> EngineStatus:
         """Every server as it is now; one that does not answer within seconds is told of as such."""

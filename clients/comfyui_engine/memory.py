@@ -1,12 +1,14 @@
-"""The ladder against a full memory: what to give up next, and what to say of it. Pure."""
+"""The ladder against a full memory: where a plan starts on it, what to give up next, and what to say of it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from workflows.drawing.setup import Thrift
 from workflows.errors import OutOfMemory
+from workflows.types import MemoryPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +43,48 @@ LADDER: Sequence[Rung] = (
 """From what nobody sees to what everybody does. The server is asked to free its memory before each but the first."""
 
 
-def ladder(count: int) -> Iterator[Rung]:
-    """Fewer pictures at once come before all else: who asked for several asks again for those that are left."""
-    yield replace(FIRST, count=count)
+LEVERS = {"vae_tiled": "tiled", "text_encoder_cpu": "encoder_on_cpu", "weight_dtype_fp8": "small_weights"}
+"""A plan's levers, and what each is in a Thrift."""
+
+
+def thrift_of(plan: MemoryPlan | None) -> Thrift:
+    """How thriftily a plan starts. Fewer at once is no thrift: `ladder` counts."""
+    return Thrift(**{LEVERS[lever]: True for lever in plan.levers if lever in LEVERS}) if plan else Thrift()
+
+
+def ladder(count: int, plan: MemoryPlan | None = None) -> Iterator[Rung]:
+    """From where the plan begins. Fewer pictures at once come before all else: who asked for several asks again for
+    those that are left."""
+    start = thrift_of(plan)
+    if plan is not None and "smaller_batch" in plan.levers:
+        count = 1
+    first = replace(FIRST, thrift=start, words=FIRST.words if start == FIRST.thrift else "as planned")
+    yield replace(first, count=count)
     while count > 1:
         count //= 2
-        yield replace(FIRST, count=count, words=f"{count} at once" if count > 1 else "one at a time")
-    yield from LADDER[1:]
+        yield replace(first, count=count, words=f"{count} at once" if count > 1 else "one at a time")
+    for rung in LADDER[1:]:
+        yield replace(rung, thrift=_both(start, rung.thrift))
+
+
+def _both(one: Thrift, other: Thrift) -> Thrift:
+    return Thrift(
+        tiled=one.tiled or other.tiled,
+        small_weights=one.small_weights or other.small_weights,
+        encoder_on_cpu=one.encoder_on_cpu or other.encoder_on_cpu,
+        shrink=min(one.shrink, other.shrink),
+    )
+
+
+def told(plan: MemoryPlan, used: Thrift, words: str = "") -> dict[str, Any]:
+    """The plan as a fact of the picture. `words`: how a lower rung than the plan's drew it; `used` is what it did."""
+    fact = plan.model_dump(mode="json")
+    if not words:
+        return fact
+    levers = [lever for lever, name in LEVERS.items() if getattr(used, name)]
+    levers += ["lower_resolution"] if used.shrink < 1 else []
+    reason = f"{plan.reason} The server ran out of memory all the same; this was drawn {words}."
+    return fact | {"level": "aggressive", "levers": levers, "planned": fact["levers"], "reason": reason}
 
 
 def said(rung: Rung) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -14,16 +14,20 @@ from clients.comfyui_client import ComfyUIClient, Pace
 from clients.comfyui_engine.drains import bare
 from clients.comfyui_engine.pool import Health
 from clients.comfyui_engine.stock import Stock
+from clients.comfyui_engine.told import Told
 from utils.images import sha256
 from workflows.drawing.batches import at_once
+from workflows.drawing.belonging import installed
 from workflows.drawing.fitting import fit
 from workflows.errors import EngineUnavailable, NotFound, ServiceError, StudioError
 from workflows.types import ServerStatus
 
 if TYPE_CHECKING:
-    from workflows.drawing.inventory import Inventory
+    from pathlib import Path
+
+    from workflows.drawing.inventory import Inventory, Known
     from workflows.drawing.setup import Setup
-    from workflows.types import Media, Recipe
+    from workflows.types import Media, ModelInfo, Recipe
 
 log = logging.getLogger("atelier.comfyui")
 
@@ -38,15 +42,21 @@ COUNTED: Mapping[str, str] = {"checkpoints": "checkpoints", "diffusion_models": 
 
 
 class Server:
-    """Nothing is asked of it before the first question. `url` has no credentials and is how people know it."""
+    """Nothing is asked of it before the first question. `url` has no credentials and is how people know it.
 
-    def __init__(self, url: str, token: str | None = None, pace: Pace | None = None) -> None:
+    `home` is the folder in which is remembered what its files say of themselves; `known`: see Inventory.
+    """
+
+    def __init__(
+        self, url: str, home: Path, token: str | None = None, pace: Pace | None = None, known: Known | None = None
+    ) -> None:
         self.url = bare(url)
         self.health = Health()
         self.warm: str | None = None
         """The model that the latest of our renders loaded here."""
         self.client = ComfyUIClient(url, token=token, pace=pace)
-        self.stock = Stock(self.client)
+        self.stock = Stock(self.client, Told(home, self.url), rest=(pace or Pace()).rest, known=known)
+        self._rows: tuple[Inventory, Sequence[ModelInfo]] | None = None
         self._berths: Counter[str] = Counter()
         self._probe: asyncio.Task[None] | None = None
         self._chores: set[asyncio.Task[None]] = set()
@@ -163,6 +173,13 @@ class Server:
         except (EngineUnavailable, ServiceError) as error:
             self.failed(error)
             raise
+
+    async def installed(self) -> Sequence[ModelInfo]:
+        """Its model files with what is known of them now. Raises EngineUnavailable, AccessDenied."""
+        inventory = await self.inventory()
+        if self._rows is None or self._rows[0] is not inventory:
+            self._rows = inventory, await asyncio.to_thread(installed, inventory)
+        return self._rows[1]
 
     async def fitted(self, recipe: Recipe) -> Setup:
         """What it has for the recipe. Raises what fit raises, once the lists are known to be fresh."""

@@ -32,7 +32,10 @@ def free_memory(device: str) -> int:
 def empty_cache() -> None:
     """Give back what torch holds for reuse: what was too much for it lies about in pieces."""
     gc.collect()
-    cuda: Any = sys.modules["torch"].cuda
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    cuda: Any = torch.cuda
     if cuda.is_available():
         cuda.empty_cache()
 

@@ -8,14 +8,15 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from clients.diffusers_engine.batches import at_once, empty_cache, free_memory, ran_out
 from clients.diffusers_engine.loading import Loaded, diffusers_library
+from clients.diffusers_engine.loras import LoraFile
 from clients.diffusers_engine.preview import LatentColours
-from clients.diffusers_engine.prompts import POOLED
+from clients.diffusers_engine.prompts import POOLED, layers_to_skip
 from clients.diffusers_engine.samplers import build_scheduler, sampler_of
 from utils.images import decode
 from workflows.errors import BadRecipe
@@ -60,14 +61,19 @@ class _Render:
 
 
 def draw(
-    loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media], watch: Watch, free: int | None = None
+    loaded: Loaded,
+    recipe: Recipe,
+    inputs: Mapping[str, Media],
+    watch: Watch,
+    free: int | None = None,
+    loras: Sequence[LoraFile] = (),
 ) -> list[Artifact]:
     """Render as many of `recipe.count` pictures as fit at once, at least one; their seeds follow each other.
 
-    `free`: bytes of memory for a batch, where the device should not be asked. Raises BadRecipe, Stopped, and whatever
-    the pipeline raises.
+    `free`: bytes of memory for a batch, where the device should not be asked. `loras`: the files of the recipe's LoRAs.
+    Raises BadRecipe, Stopped, and whatever the pipeline raises.
     """
-    render = _prepared(loaded, recipe, inputs)
+    render = _prepared(loaded, recipe, inputs, loras)
     first = random.getrandbits(32) if recipe.seed is None else recipe.seed
     seeds = [(first + number) % (MAX_SEED + 1) for number in range(recipe.count)]
     free = free_memory(loaded.device) if free is None else free
@@ -105,12 +111,12 @@ def _artifact(loaded: Loaded, render: _Render, seed: int, seconds: float, pictur
     )
 
 
-def _prepared(loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media]) -> _Render:
+def _prepared(loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media], loras: Sequence[LoraFile]) -> _Render:
     profile = loaded.family.profile
+    voice, notes = loaded.adapters.use(loaded.pipe, loras)
     pipe = _pipeline_for(loaded, recipe)
     sampler = _set_scheduler(loaded, pipe, recipe)
-    negative = recipe.negative if profile.negatives else ""
-    arguments, notes = loaded.words.arguments(loaded.pipe, recipe.prompt, negative, weights=profile.weights)
+    arguments = _words(loaded, recipe, voice, notes)
     size = recipe.width or profile.width, recipe.height or profile.height
     arguments |= _settings(loaded, recipe, size)
     if recipe.task in DENOISE:
@@ -130,9 +136,23 @@ def _prepared(loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media]) -> _R
         "dtype": loaded.dtype,
         "pipeline": type(pipe).__name__,
     }
+    if loaded.located.vae:
+        facts["vae"] = loaded.located.vae.name
     taken = inspect.signature(pipe.__call__).parameters
     known = {name: value for name, value in arguments.items() if name in taken}
     return _Render(pipe=pipe, arguments=known, size=size, facts=facts, notes=notes)
+
+
+def _words(loaded: Loaded, recipe: Recipe, voice: Hashable, notes: list[str]) -> dict[str, Any]:
+    """Both prompts as the pipeline takes them; `notes` grows by what is to be said."""
+    profile = loaded.family.profile
+    skip, said = layers_to_skip(loaded.pipe, loaded.family, recipe.clip_skip)
+    negative = recipe.negative if profile.negatives else ""
+    arguments, more = loaded.words.arguments(
+        loaded.pipe, recipe.prompt, negative, weights=profile.weights, skip=skip, voice=voice
+    )
+    notes += said + more
+    return arguments
 
 
 def _settings(loaded: Loaded, recipe: Recipe, size: tuple[int, int]) -> dict[str, Any]:
@@ -154,6 +174,8 @@ def _pipeline_for(loaded: Loaded, recipe: Recipe) -> Any:
     if recipe.task not in loaded.others:
         other = getattr(diffusers_library(), MAKERS[recipe.task]).from_pipe(loaded.pipe)
         other.set_progress_bar_config(disable=True)
+        if "model_offload" in loaded.placed:
+            other.enable_model_cpu_offload(device=loaded.device)  # or its networks would stay on the device
         loaded.others[recipe.task] = other
     return loaded.others[recipe.task]
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from clients.diffusers_engine import loras
 from clients.diffusers_engine.drawing import Stopped, Watch, draw
-from clients.diffusers_engine.loading import PURPOSE, Loaded, first_line, incomplete, load
-from clients.diffusers_engine.models import Shelf, size_refusal
+from clients.diffusers_engine.fitting import measure, said
+from clients.diffusers_engine.keeping import Keeper, Measure, told
+from clients.diffusers_engine.loading import PURPOSE, Loaded, first_line, incomplete
+from clients.diffusers_engine.models import Library, Shelf, size_refusal
 from clients.diffusers_engine.samplers import SCHEDULERS, find_sampler, sampler_of
 from clients.diffusers_engine.worker import Worker
 from utils.torch_threads import threads_for
@@ -46,6 +49,8 @@ class DiffusersEngine:
     `model`: a Hugging Face id, a diffusers folder or a .safetensors file; None draws with the demo model in `demo`.
     The model stays in memory until `idle_unload` seconds after the last render (0: for good), `unload()` or the end of
     the `async with` block. `offline`: never ask the Hub, use what the cache in `hub_cache` (None: the usual one) holds.
+    `library`: the weight files in the owner's model folders, which recipes name as checkpoints and LoRAs. `hub` False:
+    callers may name no Hugging Face id that is not in the cache. `measure`: what is known of the device before a load.
     """
 
     name = "diffusers"
@@ -58,12 +63,14 @@ class DiffusersEngine:
         *,
         hub_cache: Path | None = None,
         offline: bool = False,
+        library: Library | None = None,
+        hub: bool = True,
+        measure: Measure = measure,
     ) -> None:
-        self._shelf = Shelf(model, demo, hub_cache)
+        self._shelf = Shelf(model, demo, hub_cache, library=library, hub=hub)
         self._idle_unload = idle_unload
-        self._offline = offline
         self._worker = Worker("diffusers")
-        self._loaded: Loaded | None = None
+        self._keeper = Keeper(self._shelf, offline=offline, measure=measure)
         self._active = 0
         self._idle: asyncio.TimerHandle | None = None
 
@@ -75,7 +82,7 @@ class DiffusersEngine:
     ) -> None:
         self._stop_idling()
         if await self._worker.close(STOP_PATIENCE):
-            self._forget()
+            self._keeper.forget()
 
     async def refusal(self, recipe: Recipe) -> str | None:
         """Judged from names and small files alone: nothing is loaded or fetched for it."""
@@ -128,7 +135,7 @@ class DiffusersEngine:
 
     async def unload(self) -> None:
         """Free the model's memory, after the renders that are waiting."""
-        await asyncio.wrap_future(self._worker.submit(self._forget))
+        await asyncio.wrap_future(self._worker.submit(self._keeper.forget))
 
     def _refusal(self, recipe: Recipe) -> str | None:
         if incomplete():
@@ -139,16 +146,19 @@ class DiffusersEngine:
         try:
             source = self._shelf.find(recipe.model)
             found = self._shelf.family(source)
+            fault = self._shelf.fault(source)
             if sampler := sampler_of(recipe):
                 find_sampler(sampler, found.profile.name)
         except (BadRecipe, NotFound) as error:
             return str(error)
+        if why := fault or loras.refusal(recipe, self._shelf, found):
+            return why
         if recipe.task == "inpaint" and found.profile.name != "demo" and not INPAINTING.intersection(found.pipelines):
             return f"This engine does not do inpaint with {found.profile.title}; ComfyUI does."
         return size_refusal(found, found.profile, recipe.width, recipe.height)
 
     def _status(self) -> EngineStatus:
-        loaded = self._loaded
+        loaded = self._keeper.loaded
         missing = incomplete()
         detail = f"draws with {loaded.source.name}" if loaded else f"{self._default_name()} loads with the first render"
         return EngineStatus(
@@ -168,39 +178,55 @@ class DiffusersEngine:
             return f"No model can be used: {error} It"
 
     def _render(self, recipe: Recipe, inputs: Mapping[str, Media], watch: Watch) -> list[Artifact]:
-        """On the worker thread: every failure leaves as one of our errors."""
+        """On the worker thread: every failure leaves as one of our errors. Out of memory is tried again, once."""
         try:
-            watch.check()
-            loaded = self._ready(recipe, watch)
-            with threads_for(loaded.parameters):
-                return draw(loaded, recipe, inputs, watch)
+            return self._attempt(recipe, inputs, watch)
+        except OutOfMemory as error:
+            failure = error.with_traceback(None)  # its frames hold the model
+        levers = self._tighter(recipe)
+        if not levers:
+            raise failure
+        note = f"The memory was too small for it; it was drawn again with {said(levers)}."
+        watch.tell(RenderStep(step=0, steps=recipe.steps or 1, message=note))
+        try:
+            return [_noted(artifact, note) for artifact in self._attempt(recipe, inputs, watch)]
+        except OutOfMemory as error:
+            failure = error.with_traceback(None)
+        self._keeper.forget()
+        raise failure
+
+    def _attempt(self, recipe: Recipe, inputs: Mapping[str, Media], watch: Watch) -> list[Artifact]:
+        try:
+            return self._drawn(recipe, inputs, watch)
         except (StudioError, Stopped):
             raise
         except Exception as error:
             log.exception("The render broke")
             failure = as_engine_error(error)
-        if isinstance(failure, OutOfMemory):
-            self._forget()  # outside the except block, whose traceback holds the tensors
         raise failure
 
-    def _ready(self, recipe: Recipe, watch: Watch) -> Loaded:
-        source = self._shelf.find(recipe.model)
-        if self._loaded is None or self._loaded.source != source:
-            self._forget()
-            watch.tell(RenderStep(step=0, steps=recipe.steps or 1, message=f"Loading {source.name}"))
-            self._loaded = load(source, self._shelf, offline=self._offline)
-            watch.check()
-        return self._loaded
+    def _drawn(self, recipe: Recipe, inputs: Mapping[str, Media], watch: Watch) -> list[Artifact]:
+        def loading(message: str) -> None:
+            watch.tell(RenderStep(step=0, steps=recipe.steps or 1, message=message))
 
-    def _forget(self) -> None:
-        held, self._loaded = self._loaded, None
-        if held is None:
-            return
-        device = held.device
-        del held
-        gc.collect()
-        if device == "cuda":
-            sys.modules["torch"].cuda.empty_cache()
+        watch.check()
+        loaded = self._keeper.ready(recipe, loading)
+        watch.check()
+        files = loras.lora_files(recipe.loras, self._shelf, loaded.family)
+        with threads_for(loaded.parameters):
+            made = draw(loaded, recipe, inputs, watch, loras=files)
+        memory = told(loaded)
+        return [replace(one, facts=one.facts | {"memory": memory}) for one in made] if memory else made
+
+    def _tighter(self, recipe: Recipe) -> Sequence[str]:
+        """Load the model in a way that takes less memory; the levers, or none where there is none."""
+        try:
+            return self._keeper.harsher(recipe)
+        except StudioError:
+            raise
+        except Exception as error:
+            log.exception("The model could not be loaded in a tighter way")
+            raise as_engine_error(error) from None
 
     def _start_idling(self) -> None:
         self._stop_idling()
@@ -211,7 +237,7 @@ class DiffusersEngine:
     def _unload_if_idle(self) -> None:
         if not self._active:
             with contextlib.suppress(RuntimeError):  # closed meanwhile
-                self._worker.submit(self._forget)
+                self._worker.submit(self._keeper.forget)
 
     def _stop_idling(self) -> None:
         if self._idle:
@@ -223,7 +249,6 @@ def _beyond(recipe: Recipe) -> Iterator[str]:
     """What the recipe asks for that plain pipelines do not do, in words."""
     wanted = {
         recipe.task.replace("_", " "): recipe.task not in TASKS,
-        "LoRAs": recipe.loras,
         "control pictures": recipe.controls,
         "reference pictures": recipe.references,
         "masks by words": recipe.mask_text,
@@ -232,6 +257,10 @@ def _beyond(recipe: Recipe) -> Iterator[str]:
         f"the scheduler {recipe.scheduler!r}": recipe.scheduler not in {None, *SCHEDULERS},
     }
     return (words for words, asked in wanted.items() if asked)
+
+
+def _noted(artifact: Artifact, note: str) -> Artifact:
+    return replace(artifact, facts=artifact.facts | {"notes": [note, *artifact.facts.get("notes", [])]})
 
 
 async def _stoppable(future: Future[list[Artifact]], watch: Watch) -> list[Artifact]:

@@ -1,4 +1,7 @@
-"""From a source to a pipeline in memory: device, precision, weights, and the hash that names them."""
+"""From a source to a pipeline in memory: device, precision, weights, and the hash that names them.
+
+In two steps, as what is on the disk says how it must be loaded: `locate`, then `load` by a plan of the memory.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,39 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from clients.diffusers_engine.models import INDEX, Shelf, Source, family_of_folder, header_names, weight_files
+from clients.diffusers_engine.checkpoints import read_checkpoint
+from clients.diffusers_engine.fitting import LONG_NAMES, OFFLOADS, Weights, place, weigh_file, weigh_folder
+from clients.diffusers_engine.loras import Adapters
+from clients.diffusers_engine.models import INDEX, Shelf, Source, family_of_folder, weight_files
 from clients.diffusers_engine.preview import LatentColours
 from clients.diffusers_engine.prompts import Wordings
 from workflows.errors import EngineUnavailable, ExtraMissing, NotFound
-from workflows.families import Family, family_of_header
-from workflows.types import MAX_CANDIDATES
+from workflows.families import Family
+from workflows.types import MAX_CANDIDATES, MemoryPlan
 
 PURPOSE = "Drawing in this process"
 PACKAGES = ("torch", "diffusers", "transformers", "compel")
 _hashes: dict[tuple[str, int, int], str] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A model on this machine's disk, not in memory yet."""
+
+    source: Source
+    folder: Path | None
+    """Of the pipeline; None: a single file."""
+    family: Family
+    weights: Weights
+    vae: Path | None = None
+    """Of its own file, where a single file comes without one."""
+    device: str
+    dtype: Any
+
+    @property
+    def held(self) -> str:
+        """The precision in which its weights will lie in memory, such as bf16."""
+        return LONG_NAMES.get(_name(self.dtype), "")
 
 
 @dataclass(kw_only=True)
@@ -26,6 +52,7 @@ class Loaded:
     """A pipeline in memory. Only the worker thread touches it."""
 
     source: Source
+    located: Located
     family: Family
     pipe: Any
     device: str
@@ -36,38 +63,101 @@ class Loaded:
     others: dict[str, Any] = field(default_factory=dict[str, Any])
     """Pipelines of other tasks on the same weights, made when they are first needed."""
     words: Wordings = field(default_factory=Wordings)
+    adapters: Adapters = field(default_factory=Adapters)
     most: int = MAX_CANDIDATES
     """Pictures at once that its memory has held so far."""
     colours: LatentColours | None = None
     parameters: int = 0
     gigabytes: float = 0.0
+    resident: float = 0.0
+    """Gigabytes that would be free without it."""
+    plan: MemoryPlan | None = None
+    """By which it was loaded; None: nothing was planned, as for the demo model."""
+    asked: MemoryPlan | None = None
+    """What the latest picture would have needed; gentler than `plan`, or the same."""
+    forced: bool = False
+    """It was loaded by `plan` after it ran out of memory in a gentler way."""
+    placed: tuple[str, ...] = ()
+    """Levers that stay until it is loaded anew."""
+    eased: tuple[str, ...] = ()
+    """Levers that are on now and can go off."""
 
 
-def load(source: Source, shelf: Shelf, *, offline: bool = False) -> Loaded:
-    """Load on the best device. Raises ExtraMissing, NotFound, EngineUnavailable, and torch's own when out of memory."""
+def locate(source: Source, shelf: Shelf, *, offline: bool = False) -> Located:
+    """Find the model, fetching it where it is a repo. Raises ExtraMissing, NotFound, BadRecipe, EngineUnavailable."""
     libraries()
     device, dtype = best_device()
-    where = _fetched(source, shelf, dtype, offline)
-    pipe, found = (
-        _from_folder(where, source, shelf, dtype)
-        if where
-        else _from_file(source.path, shelf.hub_cache(), dtype, offline)
+    if source.kind == "file":
+        return _located_file(source, shelf, device, dtype)
+    folder = _fetched(source, shelf, dtype, offline)
+    return Located(
+        source=source,
+        folder=folder,
+        family=shelf.family(source) if source.kind == "demo" else family_of_folder(folder),
+        weights=weigh_folder(folder, LONG_NAMES.get(_name(dtype), "")),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _located_file(source: Source, shelf: Shelf, device: str, dtype: Any) -> Located:
+    if why := shelf.fault(source):
+        raise EngineUnavailable(why)
+    checkpoint = read_checkpoint(source.path, source.told)
+    return Located(
+        source=source,
+        folder=None,
+        family=checkpoint.family,
+        weights=weigh_file(checkpoint),
+        vae=None if "vae" in checkpoint.recognised.parts else shelf.spare_vae(checkpoint.family),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def load(located: Located, shelf: Shelf, plan: MemoryPlan | None = None, *, offline: bool = False) -> Loaded:
+    """Load as planned. Raises EngineUnavailable, and torch's own when out of memory."""
+    pipe = (
+        _from_folder(located.folder, located.source, located.dtype)
+        if located.folder
+        else _from_file(located, shelf.hub_cache(), offline)
     )
     pipe.set_progress_bar_config(disable=True)
-    pipe = pipe.to(device)
     parts = [part for part in pipe.components.values() if hasattr(part, "parameters")]
     weights = [weight for part in parts for weight in part.parameters()]
-    return Loaded(
-        source=source,
-        family=found,
+    loaded = Loaded(
+        source=located.source,
+        located=located,
+        family=located.family,
         pipe=pipe,
-        device=device,
-        dtype=str(dtype).removeprefix("torch."),
-        model_hash=weights_hash([source.path] if where is None else weight_files(where)),
+        device=located.device,
+        dtype=_name(located.dtype),
+        model_hash=weights_hash(weight_files(located.folder) if located.folder else [located.source.path]),
         scheduler=pipe.scheduler,
         parameters=sum(weight.numel() for weight in weights),
         gigabytes=round(sum(weight.numel() * weight.element_size() for weight in weights) / 1e9, 3),
+        plan=plan,
     )
+    _place(loaded, plan)
+    return loaded
+
+
+def _place(loaded: Loaded, plan: MemoryPlan | None) -> None:
+    levers = plan.levers if plan else ()
+    offloaded = any(lever in levers for lever in OFFLOADS)
+    if offloaded:
+        loaded.most = 1  # what is free then is for one picture's weights to come and go in
+        loaded.colours = _colours(loaded.pipe)  # asked for half-way, they would push the network out
+    loaded.placed = place(loaded.pipe, levers, loaded.device, loaded.located.dtype)
+    loaded.resident = 0.0 if offloaded else loaded.gigabytes
+
+
+def _colours(pipe: Any) -> LatentColours | None:
+    return None if type(pipe).__name__.startswith("Flux") else LatentColours(pipe.vae)  # whose latents are packed
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def incomplete() -> bool:
@@ -126,10 +216,8 @@ def weights_hash(files: Sequence[Path]) -> str | None:
     return _hashes[key]
 
 
-def _fetched(source: Source, shelf: Shelf, dtype: Any, offline: bool) -> Path | None:
-    """The pipeline's folder, fetched from the Hub where it is a repo; None for a single file."""
-    if source.kind == "file":
-        return None
+def _fetched(source: Source, shelf: Shelf, dtype: Any, offline: bool) -> Path:
+    """The pipeline's folder, fetched from the Hub where it is a repo."""
     if source.kind != "repo":
         if not (source.path / INDEX).is_file():
             raise NotFound("diffusers pipeline", source.where, hint=f"A model folder holds a {INDEX}.")
@@ -152,41 +240,52 @@ def _from_hub(repo: str, cache: Path, dtype: Any, offline: bool) -> Path:
     ) from failure
 
 
-def _from_folder(folder: Path, source: Source, shelf: Shelf, dtype: Any) -> tuple[Any, Family]:
+def _from_folder(folder: Path, source: Source, dtype: Any) -> Any:
     files = weight_files(folder)
     variant = "fp16" if files and all(".fp16." in f".{file.name}" for file in files) else None
     try:
-        pipe = diffusers_library().DiffusionPipeline.from_pretrained(
+        return diffusers_library().DiffusionPipeline.from_pretrained(
             str(folder), dtype=dtype, variant=variant, use_safetensors=True, local_files_only=True
         )
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise EngineUnavailable(
             f"The model {source.name!r} in {folder} cannot be loaded: {first_line(error)}"
         ) from error
-    return pipe, shelf.family(source) if source.kind == "demo" else family_of_folder(folder)
 
 
-def _from_file(checkpoint: Path, cache: Path, dtype: Any, offline: bool) -> tuple[Any, Family]:
+def _from_file(located: Located, cache: Path, offline: bool) -> Any:
     """A single checkpoint; its configuration lies in a folder of the same name beside it, or comes from the Hub."""
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
-    found = family_of_header(header_names(checkpoint))
-    if not found.pipelines:
-        raise EngineUnavailable(
-            f"{checkpoint.name} is of a family that is not known here. Convert it to a diffusers folder "
-            "(save_pretrained) and set ATELIER_LOCAL_MODEL to that folder."
-        )
+    checkpoint, found, dtype = located.source.path, located.family, located.dtype
     beside = checkpoint.with_suffix("")
     folder = beside if (beside / INDEX).is_file() else _configuration(checkpoint, found, cache, offline)
     kind: Any = getattr(diffusers_library(), found.pipelines[0])
+    options: dict[str, Any] = {"config": str(folder), "dtype": dtype, "local_files_only": True}
     try:
-        pipe = kind.from_single_file(str(checkpoint), config=str(folder), dtype=dtype, local_files_only=True)
+        vae = {"vae": _autoencoder(located.vae, options)} if located.vae else {}
+        pipe = kind.from_single_file(str(checkpoint), **options, **vae)
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, SingleFileComponentError) as error:
         title = f"{checkpoint.name} ({found.profile.title})"
         raise EngineUnavailable(
             f"{title} cannot be loaded with the configuration in {folder}: {first_line(error)}"
         ) from error
-    return pipe, found
+    if found.profile.name in V_PREDICTION:
+        pipe.scheduler = _predicting_velocity(pipe.scheduler)
+    return pipe
+
+
+def _autoencoder(file: Path, options: dict[str, Any]) -> Any:
+    return diffusers_library().AutoencoderKL.from_single_file(str(file), subfolder="vae", **options)
+
+
+V_PREDICTION = {"noobai-vpred"}
+"""Families that predict velocity, which the configuration of their kin does not say."""
+
+
+def _predicting_velocity(scheduler: Any) -> Any:
+    settings = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return diffusers_library().EulerDiscreteScheduler.from_config(scheduler.config, **settings)
 
 
 def _configuration(checkpoint: Path, found: Family, cache: Path, offline: bool) -> Path:

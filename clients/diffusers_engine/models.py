@@ -1,40 +1,63 @@
 """Which model a recipe means, where it lies, and what its family needs. Reads small files only; loads no library.
 
-A caller may name the demo model, the configured model or a Hugging Face id. Paths are the owner's to give, in
-ATELIER_LOCAL_MODEL; files that can run code when opened (pickles) are refused whoever gives them.
+A caller may name the demo model, the configured model, a checkpoint of the owner's model folders by its name there, or
+a Hugging Face id. Paths are the owner's to give; files that can run code when opened (pickles) are refused whoever
+gives them.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal, cast
 
+from clients.diffusers_engine.checkpoints import fault, read_checkpoint
 from utils.hub import hub_cache
 from workflows.errors import BadRecipe, NotFound
-from workflows.families import Family, family, family_of_header, family_of_pipeline
+from workflows.families import Family, family, family_of_pipeline
 from workflows.types import FamilyProfile, ModelInfo
 
 Kind = Literal["demo", "folder", "file", "repo"]
 AUTO = {None, "", "auto"}
 PICKLES = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 INDEX = "model_index.json"
-MAX_HEADER = 100_000_000
-"""Bytes; the longest header that the safetensors library reads."""
+BARE = (
+    "that file holds the denoiser alone: ComfyUI draws with it; here it needs a checkpoint with its text encoder and "
+    "autoencoder, or a diffusers folder"
+)
+VAES = {
+    "sdxl": ("sdxl_vae.safetensors", "sdxl-vae-fp16-fix.safetensors", "sdxl.vae.safetensors"),
+    "sd15": ("vae-ft-mse-840000-ema-pruned.safetensors", "vae-ft-ema-560000-ema-pruned.safetensors"),
+}
+"""By the kin of a family: autoencoders that people have beside checkpoints that come without, the best first."""
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A weight file in the owner's model folders, and its family where the owner said it."""
+
+    path: Path
+    family: str | None = None
+
+
+Library = Callable[[str, str], Known | None]
+"""(name, kind) -> the file; kinds as in ModelKind."""
 
 
 @dataclass(frozen=True)
 class Source:
     """A model by the name that we show, and where it lies: a folder, a file, or a Hugging Face id."""
 
-    name: str
+    name: str = field(compare=False)
     kind: Kind
     where: str
+    told: str | None = None
+    """Its family, as the owner said it."""
 
     @property
     def path(self) -> Path:
@@ -44,10 +67,20 @@ class Source:
 class Shelf:
     """The models that the engine may draw with."""
 
-    def __init__(self, configured: str | None, demo: Path, hub_cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        configured: str | None,
+        demo: Path,
+        hub_cache: Path | None = None,
+        *,
+        library: Library | None = None,
+        hub: bool = True,
+    ) -> None:
         self._configured = configured
         self._demo = demo
         self._hub_cache = hub_cache
+        self._library = library
+        self._hub = hub
 
     def find(self, model: str | None) -> Source:
         """The model that a recipe's `model` means. Raises BadRecipe, NotFound; both say what to do."""
@@ -59,19 +92,54 @@ class Shelf:
         own = self._configured_source()
         if own and model in {self._configured, own.name}:
             return own
+        if known := self.file(model, "checkpoint", "model"):
+            return Source(model, "file", str(known.path), known.family)
+        if self.file(model, "diffusion_model", "model"):
+            raise BadRecipe("model", model, BARE)
         if _REPO.fullmatch(model) and Path(model).suffix.lower() not in PICKLES | {".safetensors"}:
-            return Source(model, "repo", model)
+            return self._repo(model)
         names = [info.name for info in self.available()]
+        folders = ", a checkpoint in the model folders" if self._library else ""
         raise BadRecipe(
-            "model", model, f"it is 'auto', {', '.join(map(repr, names))} or a Hugging Face id 'owner/name'"
+            "model", model, f"it is 'auto', {', '.join(map(repr, names))}{folders} or a Hugging Face id 'owner/name'"
         )
+
+    def file(self, name: str, kind: str, argument: str) -> Known | None:
+        """The .safetensors file of that name in the model folders. Raises BadRecipe for files of other forms."""
+        plain = PureWindowsPath(name)  # knows both separators
+        if self._library is None or plain.anchor or {"..", "~"}.intersection(plain.parts):
+            return None
+        known = self._library(name, kind)
+        if known and known.path.suffix.lower() in PICKLES:
+            raise BadRecipe(argument, name, "that file can run code when it is opened; use a .safetensors file of it")
+        if known and known.path.suffix.lower() != ".safetensors":
+            raise BadRecipe(argument, name, f"this engine reads .safetensors files, not {known.path.suffix}")
+        return known
+
+    def fault(self, source: Source) -> str | None:
+        """Why a single file cannot be drawn with, or None. Raises NotFound, BadRecipe."""
+        if source.kind != "file":
+            return None
+        checkpoint = read_checkpoint(source.path, source.told)
+        return fault(checkpoint, source.name, spare={"vae"} if self.spare_vae(checkpoint.family) else ())
+
+    def spare_vae(self, found: Family) -> Path | None:
+        """An autoencoder of the model folders that fits a checkpoint without one."""
+        known = (self.file(name, "vae", "model") for name in VAES.get(found.kin, ()))
+        return next((one.path for one in known if one), None)
+
+    def _repo(self, name: str) -> Source:
+        if not self._hub and self.cached(name) is None:
+            allowed = "it is not in the Hugging Face cache, and downloads are switched off (ATELIER_DOWNLOADS=off)"
+            raise BadRecipe("model", name, allowed)
+        return Source(name, "repo", name)
 
     def family(self, source: Source) -> Family:
         """The model's family with its profile completed from its own files; 'unknown' for a repo not fetched yet."""
         if source.kind == "demo":
             return _demo_family(family("demo"), self._demo_facts())
         if source.kind == "file":
-            return family_of_header(header_names(source.path))
+            return read_checkpoint(source.path, source.told).family
         folder = self.cached(source.where) if source.kind == "repo" else source.path
         return family_of_folder(folder) if folder else _guessed_family(source.name)
 
@@ -161,22 +229,6 @@ def weight_files(folder: Path) -> Sequence[Path]:
         if files:
             return files
     return ()
-
-
-def header_names(path: Path) -> Sequence[str]:
-    """The names of the tensors in a .safetensors file, from its header alone. Raises NotFound, BadRecipe."""
-    if not path.is_file():
-        raise NotFound("model file", str(path))
-    with path.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        raw = opened.read(length) if 0 < length <= MAX_HEADER else b""
-    try:
-        header = json.loads(raw)
-    except (ValueError, RecursionError):
-        header = None
-    if not isinstance(header, dict):
-        raise BadRecipe("model", path.name, "it is not a .safetensors file")
-    return [name for name in cast(dict[str, Any], header) if name != "__metadata__"]
 
 
 def _demo_family(base: Family, facts: dict[str, Any]) -> Family:

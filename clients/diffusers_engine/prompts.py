@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Generator, Hashable, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from utils.emphasis import Part, emphasis
+from workflows.errors import BadRecipe
+from workflows.families import Family
 
 KEPT = 8
 """Prompts whose embeddings are kept; those of a T5 encoder are a few megabytes each."""
@@ -24,6 +27,12 @@ EMBEDDINGS = {
     "FluxPipeline": ("prompt_embeds", "pooled_prompt_embeds"),
 }
 """What `encode_prompt` of a pipeline gives, in its order, by the names under which the pipeline takes it."""
+LAYERED = {
+    "StableDiffusionPipeline": ("text_encoder",),
+    "StableDiffusionXLPipeline": ("text_encoder", "text_encoder_2"),
+    "StableDiffusion3Pipeline": ("text_encoder", "text_encoder_2"),
+}
+"""The encoders whose earlier layers can be read instead of the last one; FLUX takes a summary of the last one alone."""
 
 
 class Wordings:
@@ -33,21 +42,84 @@ class Wordings:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], tuple[dict[str, Any], list[str]]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[dict[str, Any], list[str]]] = OrderedDict()
 
-    def arguments(self, pipe: Any, prompt: str, negative: str, *, weights: bool) -> tuple[dict[str, Any], list[str]]:
-        """As `prompt_arguments`."""
-        if (prompt, negative) not in self._kept:
-            self._kept[prompt, negative] = prompt_arguments(pipe, prompt, negative, weights=weights)
-        self._kept.move_to_end((prompt, negative))
+    def arguments(
+        self, pipe: Any, prompt: str, negative: str, *, weights: bool, skip: int = 0, voice: Hashable = ()
+    ) -> tuple[dict[str, Any], list[str]]:
+        """As `prompt_arguments`. `voice`: what else changes the encoders, such as LoRAs and their strengths."""
+        key = prompt, negative, skip, voice
+        if key not in self._kept:
+            self._kept[key] = prompt_arguments(pipe, prompt, negative, weights=weights, skip=skip)
+        self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
-        arguments, notes = self._kept[prompt, negative]
+        arguments, notes = self._kept[key]
         return dict(arguments), list(notes)
 
 
-def prompt_arguments(pipe: Any, prompt: str, negative: str, *, weights: bool) -> tuple[dict[str, Any], list[str]]:
-    """What to call the pipeline with, and what to tell the user about it.
+def layers_to_skip(pipe: Any, found: Family, wanted: int | None) -> tuple[int, list[str]]:
+    """How many of the encoders' last layers are left out, beyond those that the family leaves out by itself.
+
+    `wanted` as A1111 counts: 1 is the last layer. SD 2, SDXL and SD 3 read the last but one by themselves, so 2 changes
+    nothing there; neither does 1, which A1111 leaves unheard for SDXL. Raises BadRecipe where there are fewer layers.
+    """
+    wanted = wanted or found.comfyui.clip_skip or 1
+    kind = _kind(pipe)
+    if kind not in LAYERED:
+        return 0, [f"{found.profile.title} has no clip skip; it was left out."] if wanted > 1 else []
+    own = 1 if kind == "StableDiffusionPipeline" and found.text_width != OPEN_CLIP_WIDTH else 2
+    skip = max(0, wanted - own)
+    most = min(len(_layers(getattr(pipe, name)).layers) for name in LAYERED[kind]) + own - 1
+    if wanted > max(most, own):
+        raise BadRecipe("clip_skip", wanted, f"the text encoder of this model allows 1 to {most}")
+    return skip, []
+
+
+OPEN_CLIP_WIDTH = 1024
+"""Width of SD 2's text encoder, whose last layer diffusers leaves out."""
+
+
+def _kind(pipe: Any) -> str:
+    return type(pipe).__name__.replace("Img2Img", "").replace("Inpaint", "")
+
+
+def _layers(encoder: Any) -> Any:
+    """What holds the encoder's layers: newer transformers have flattened the text model, older ones have not."""
+    return getattr(encoder, "text_model", encoder).encoder
+
+
+@contextmanager
+def _shallower(encoder: Any, skip: int) -> Generator[None]:
+    """The encoder without its last layers; its final norm stays, so what comes out is what A1111 calls clip skip."""
+    stack = _layers(encoder)
+    whole = stack.layers
+    stack.layers = whole[: len(whole) - skip]
+    try:
+        yield
+    finally:
+        stack.layers = whole
+
+
+def prompt_arguments(
+    pipe: Any, prompt: str, negative: str, *, weights: bool, skip: int = 0
+) -> tuple[dict[str, Any], list[str]]:
+    """What to call the pipeline with, and what to tell the user about it; `skip`: layers to leave out, both prompts.
+
+    The pooled embeddings stay those of all layers, as in A1111 and ComfyUI.
+    """
+    arguments, notes = _whole(pipe, prompt, negative, weights=weights)
+    if not skip:
+        return arguments, notes
+    with ExitStack() as shorter:
+        for name in LAYERED[_kind(pipe)]:
+            shorter.enter_context(_shallower(getattr(pipe, name), skip))
+        shallow, _ = _whole(pipe, prompt, negative, weights=weights)
+    return arguments | {name: shallow[name] for name in PAIR}, notes
+
+
+def _whole(pipe: Any, prompt: str, negative: str, *, weights: bool) -> tuple[dict[str, Any], list[str]]:
+    """As `prompt_arguments`, from all layers.
 
     Without emphasis, and within the encoder's context, the embeddings are the pipeline's own, so that the pixels are
     those of the bare pipeline; a pipeline that is not known here gets the text itself. Otherwise weights are applied to
@@ -70,15 +142,20 @@ def _plain(pipe: Any, prompt: str, negative: str) -> dict[str, Any]:
     import torch
 
     given: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative or None}
-    names = EMBEDDINGS.get(type(pipe).__name__.replace("Img2Img", "").replace("Inpaint", ""))
+    names = EMBEDDINGS.get(_kind(pipe))
     if names is None:
         return given
-    given |= {"prompt_2": None, "prompt_3": None, "device": pipe.device}
+    given |= {"prompt_2": None, "prompt_3": None, "device": _device(pipe)}
     given |= {"num_images_per_prompt": 1, "do_classifier_free_guidance": True}
     taken = inspect.signature(pipe.encode_prompt).parameters
     with torch.no_grad():
         encoded = pipe.encode_prompt(**{name: value for name, value in given.items() if name in taken})
     return dict(zip(names, encoded, strict=False))  # Flux gives the positions of its tokens besides
+
+
+def _device(pipe: Any) -> Any:
+    """Where it computes: with offloading its weights lie elsewhere."""
+    return pipe._execution_device
 
 
 def _notes(lengths: list[int], context: int) -> list[str]:
@@ -103,7 +180,7 @@ def _embeddings(pipe: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) -> 
 
     with torch.no_grad():
         if getattr(pipe, "text_encoder_2", None) is None:
-            positive, negative = _encode(_compel(pipe.tokenizer, pipe.text_encoder), wanted, unwanted)
+            positive, negative = _encode(_compel(pipe, ""), wanted, unwanted)
             return {"prompt_embeds": positive, "negative_prompt_embeds": negative}
         return _xl_embeddings(pipe, wanted, unwanted)
 
@@ -116,8 +193,8 @@ def _xl_embeddings(pipe: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) 
     """
     import torch
 
-    small = _compel(pipe.tokenizer, pipe.text_encoder, penultimate=True)
-    large = _compel(pipe.tokenizer_2, pipe.text_encoder_2, penultimate=True)
+    small = _compel(pipe, "", penultimate=True)
+    large = _compel(pipe, "_2", penultimate=True)
     pairs = zip(_encode(small, wanted, unwanted), _encode(large, wanted, unwanted), strict=True)
     positive, negative = (torch.cat(pair, dim=-1) for pair in pairs)
     provider = large.conditioning_provider
@@ -134,7 +211,7 @@ def _xl_embeddings(pipe: Any, wanted: Sequence[Part], unwanted: Sequence[Part]) 
     }
 
 
-def _compel(tokenizer: Any, encoder: Any, *, penultimate: bool = False) -> Any:
+def _compel(pipe: Any, number: str, *, penultimate: bool = False) -> Any:
     from compel import Compel, ReturnedEmbeddingsType
 
     layer = (
@@ -143,7 +220,11 @@ def _compel(tokenizer: Any, encoder: Any, *, penultimate: bool = False) -> Any:
         else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
     )
     return Compel(
-        tokenizer=tokenizer, text_encoder=encoder, truncate_long_prompts=False, returned_embeddings_type=layer
+        tokenizer=getattr(pipe, f"tokenizer{number}"),
+        text_encoder=getattr(pipe, f"text_encoder{number}"),
+        truncate_long_prompts=False,
+        returned_embeddings_type=layer,
+        device=_device(pipe),
     )
 
 

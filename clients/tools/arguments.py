@@ -104,7 +104,9 @@ TestPrompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT, descripti
 Loras = Annotated[
     list[Any] | None,
     Field(max_length=8),
-    WithJsonSchema({"type": "array", "items": {}, "maxItems": 8, "description": "name, name:0.8 or {name, strength}"}),
+    WithJsonSchema(
+        {"type": "array", "items": {}, "maxItems": 8, "description": "name, name:0.8 or {name, strength}; []: none"}
+    ),
 ]
 
 
@@ -153,3 +155,22 @@ Since = Annotated[datetime | None, Field(description="Made since, ISO 8601")]
 Kind = Annotated[Literal["image", "video"] | None, Field(description="Only this kind")]
 Sort = Annotated[Literal["newest", "oldest", "best"], Field(description="best: by score")]
 Prefix = Annotated[str, Field(max_length=200, description="Start of the image id")]
+
+StyleName = Annotated[str | None, Field(max_length=60, description="realistic, anime, artistic, 3d, ...")]
+ModelKind = Annotated[str, Field(max_length=40, description="checkpoint, diffusion_model, lora, vae, ... or all")]
+ModelWords = Annotated[str, Field(max_length=300, description="Words of its name, title or tags")]
+ModelOrFamily = Annotated[str | None, Field(max_length=400, description="Model or family")]
+TaskWords = Annotated[str, Field(max_length=2000, description="What is to be made")]
+Subject = Annotated[str | None, Field(max_length=2000, description="What it shows")]
+Most = Annotated[int, Field(ge=1, le=20, description="Rows")]
+Few = Annotated[int, Field(ge=1, le=100, description="Rows")]
+Source = Annotated[str, Field(max_length=40, description="civitai, huggingface or all")]
+BaseModel = Annotated[str | None, Field(max_length=100, description="Such as SDXL 1.0 or a family")]
+SortWord = Annotated[str, Field(max_length=40, description="Or Highest Rated, Newest")]
+Nsfw = Annotated[bool, Field(description="Adult ones too, where the owner allows them")]
+Reference = Annotated[
+    str, Field(min_length=1, max_length=1000, description="As search_models gave it, or a page's URL")
+]
+VersionId = Annotated[str | None, Field(max_length=100, description="Another version")]
+Destination = Annotated[str, Field(max_length=1000, description="A model folder; auto: by what it is")]
+Confirm = Annotated[bool, Field(description="The user agreed to its size")]

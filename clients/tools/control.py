@@ -7,43 +7,26 @@ from typing import Any, cast
 from clients.tools import arguments as a
 from clients.tools.contract import Tool
 from clients.tools.results import Queue, Stopped, SystemStatus
-from workflows.answers import job_answer, job_row
+from workflows.answers import job_row
 from workflows.app import current_app, progress_listener
 from workflows.errors import BadRecipe
-from workflows.types import Job
 
 
 async def get_progress(
     job_id: a.JobId = None, prompt_id: a.PromptId = None, wait_seconds: a.WaitSeconds = 0
 ) -> dict[str, Any]:
-    """Use this to follow a job that was still running when it was answered, and to fetch its picture.
+    """Use this to follow a job or download that was still running when it was answered, and to fetch its picture.
 
     With wait_seconds=40 it returns as soon as the job ends, with generate_image's answer. Until then it tells the place
     in the queue, the step, and the seconds left, with a glimpse of the picture.
     """
-    app = current_app()
-    job = await app.studio.wait(chosen(job_id, prompt_id), min(wait_seconds, a.MAX_WAIT), progress_listener())
-    return await job_answer(app.gallery, job)
+    seconds = min(wait_seconds, a.MAX_WAIT)
+    return await current_app().follow(chosen(job_id, prompt_id), seconds, progress_listener())
 
 
 async def cancel(job_id: a.JobId = None, prompt_id: a.PromptId = None) -> Stopped:
-    """Use this to stop a job that waits or runs. A job that has ended stays as it is."""
-    app = current_app()
-    before = await app.studio.find(chosen(job_id, prompt_id))
-    after = await app.studio.cancel(before.id)
-    stopped = not before.ended and after.state == "cancelled"
-    return {"job_id": after.id, "status": after.state, "stopped": stopped, "message": _told(before, after, stopped)}
-
-
-def _told(before: Job, after: Job, stopped: bool) -> str:
-    """What was really stopped: where it stood, and what stays."""
-    if not stopped:
-        return f"Nothing to stop: it had ended ({after.state})."
-    at = f" ({before.progress.message})" if before.progress.message else ""
-    kept = len(after.item_ids)
-    stay = f" {kept} of {after.recipe.count} pictures were done and stay in the gallery." if kept else ""
-    still = f" {after.note}" if after.note and after.note != before.note else ""
-    return f"It was {before.state}{at} and is stopped.{still}{stay}"
+    """Use this to stop a job or download that waits or runs. One that has ended stays as it is."""
+    return cast(Stopped, await current_app().stop(chosen(job_id, prompt_id)))
 
 
 async def get_queue() -> Queue:
@@ -52,6 +35,8 @@ async def get_queue() -> Queue:
     jobs = app.studio.active()
     answer: dict[str, Any] = {"running": [job_row(job) for job in jobs if job.state == "running"]}
     answer["waiting"] = [job_row(job) for job in jobs if job.state != "running"]
+    if downloads := app.downloading():
+        answer["downloads"] = downloads
     servers = await app.servers()
     if servers:
         answer["servers"] = servers

@@ -12,6 +12,7 @@ from clients.tools.contract import Tool
 async def generate_image(
     prompt: a.Prompt,
     negative_prompt: a.Negative = "",
+    style: a.StyleName = None,
     quality: a.QualityName = "balanced",
     model: a.ModelName = "auto",
     width: a.Edge = None,
@@ -53,6 +54,7 @@ async def img2img(
     prompt: a.Prompt,
     denoise: a.Denoise = 0.7,
     negative_prompt: a.Negative = "",
+    style: a.StyleName = None,
     quality: a.QualityName = "balanced",
     model: a.ModelName = "auto",
     width: a.Edge = None,
@@ -87,5 +89,10 @@ async def img2img(
 
 TOOLS = (
     Tool(function=generate_image, title="Make a picture", shows="picture", read_only=False),
-    Tool(function=img2img, title="Make a picture from a picture", shows="picture", read_only=False),
+    Tool(
+        function=img2img,
+        title="Make a picture from a picture",
+        shows="picture",
+        read_only=False,
+    ),
 )

@@ -12,10 +12,11 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool as ServerTool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
-from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, ToolAnnotations
+from mcp_types import CallToolResult, ContentBlock, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import Field
 
 from clients.tools.arguments import MAX_PREVIEW
+from clients.tools.consent import MustAsk, asking
 from clients.tools.contract import Tool, serving
 from clients.tools.door import Door
 from clients.tools.progress import reporting
@@ -44,11 +45,15 @@ class StudioTool(ServerTool):
     door: Any = Field(exclude=True)
     inline: bool = Field(exclude=True)
 
-    async def run(self, arguments: dict[str, Any], context: AnyContext, convert_result: bool = False) -> CallToolResult:
+    async def run(
+        self, arguments: dict[str, Any], context: AnyContext, convert_result: bool = False
+    ) -> CallToolResult | InputRequiredResult:
         """Call the function. Raises ToolError with a text for the model; what we did not foresee stays in the log."""
         try:
             values = cast(Signature, self.signature).read(arguments)
             return await self._call(values, context)
+        except MustAsk as pause:
+            return pause.question
         except (BadArguments, StudioError) as error:
             raise ToolError(str(error)) from error
         except Exception as error:  # the top of a request: the caller learns that it broke, the log learns why
@@ -60,7 +65,7 @@ class StudioTool(ServerTool):
     async def _call(self, values: dict[str, Any], context: AnyContext) -> CallToolResult:
         door = cast(Door, self.door)
         app = await door.app()
-        with use_app(app), serving(lambda: door.ending):
+        with use_app(app), serving(lambda: door.ending), asking(context):
             async with reporting(context.report_progress) as listener:
                 with listening(listener):
                     answer = await self.spec.function(**values)

@@ -14,7 +14,9 @@ from clients.tools.arguments import MAX_PREVIEW, NAME
 from clients.tools.registration import small_preview
 from workflows.answers import job_answer, shortened
 from workflows.app import App
+from workflows.catalog import DRAWABLE
 from workflows.errors import NotFound, StudioError
+from workflows.selection import STYLES
 from workflows.types import ItemQuery, Media
 
 IMAGES = "media://images/{id}"
@@ -107,8 +109,15 @@ async def _job_ids(app: App, _start: str) -> list[str]:
 
 
 async def _models(app: App, _start: str) -> list[str]:
-    found = [await engine.models() for engine in app.studio.engines]
-    return ["auto", *(model.name for models in found for model in models)]
+    return ["auto", *(info.name for info in await app.catalog.models() if info.kind in DRAWABLE and info.engine)]
+
+
+async def _loras(app: App, _start: str) -> list[str]:
+    return [info.name for info in await app.catalog.models() if info.kind == "lora"]
+
+
+async def _styles(app: App, _start: str) -> list[str]:
+    return list(STYLES)
 
 
 async def _engines(app: App, _start: str) -> list[str]:
@@ -119,6 +128,9 @@ COMPLETERS: dict[str, Completer] = {
     "image_id": _image_ids,
     "job_id": _job_ids,
     "model": _models,
+    "model_name": _models,
+    "loras": _loras,
+    "style": _styles,
     "engine": _engines,
 }
 

@@ -72,3 +72,37 @@ class Validity(TypedDict):
 class Workflows(TypedDict):
     workflows: list[Row]
     usable: int
+
+
+class ModelList(TypedDict):
+    models: list[Row]
+    total: int
+
+
+class LoraList(TypedDict):
+    loras: list[Row]
+    total: int
+
+
+class ModelDetails(TypedDict):
+    name: str
+    kind: str
+    family: str
+    facts: Row
+
+
+class Suggestion(TypedDict):
+    models: NotRequired[list[Row]]
+    loras: NotRequired[list[Row]]
+    next: str
+
+
+class Found(TypedDict):
+    results: list[Row]
+    total: int
+    next: str
+
+
+class Fetched(TypedDict):
+    status: str
+    next: str

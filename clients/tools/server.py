@@ -27,7 +27,7 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from clients.tools import control, editing, gallery, generation, workflows
+from clients.tools import control, editing, gallery, generation, models, workflows
 from clients.tools.door import Door
 from clients.tools.handshake import serve_handshake_era
 from clients.tools.registration import registered
@@ -42,7 +42,14 @@ from clients.tools.resources import (
     read_job,
 )
 
-TOOLS = (*generation.TOOLS, *editing.TOOLS, *control.TOOLS, *workflows.TOOLS, *gallery.TOOLS)
+TOOLS = (
+    *generation.TOOLS,
+    *editing.TOOLS,
+    *control.TOOLS,
+    *models.TOOLS,
+    *workflows.TOOLS,
+    *gallery.TOOLS,
+)
 MAX_ANSWER = 900_000
 """Bytes of one answer as JSON; Claude Desktop refuses results of 1 MiB."""
 HOUR_MS = 3_600_000
@@ -59,6 +66,8 @@ start it again.
 - Always tell the user the path or url of the picture: not every client shows pictures of tools.
 - list_images finds earlier pictures, get_image shows one, get_image_info tells how it was made (same seed and \
 settings: same picture).
+- model "auto" chooses model, LoRAs and settings by the prompt; the answer's choice says why. search_models finds \
+more, download_model fetches one: ask the user before a large one.
 - When something fails, the text says what to change; get_system_status tells which engine and model draw, and how to \
 get a better one."""
 

@@ -5,24 +5,34 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-from collections.abc import AsyncGenerator, Sequence
+import shutil
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clients.config import Settings, load_settings
+from clients.config import Settings, load_settings, secret
 from clients.presence import LockedPresence, anyone_left
 from workflows.app import App, use_app
 from workflows.library import Library
 from workflows.stamp import own_version
+from workflows.starters import Machine
+from workflows.tasks import called_off
 from workflows.types import EngineStatus, ServerStatus
 
 if TYPE_CHECKING:
     from clients.comfyui_engine import ComfyUIEngine
-    from workflows.ports import Engine, Recorder
+    from clients.diffusers_engine.models import Known
+    from clients.model_files import InstalledModels
+    from clients.wiring.judges import JudgeBench
+    from workflows.choosing import Chooser
+    from workflows.ports import Engine, ModelRows, Recorder
 
+USUAL_READER = "llama3.2"
+"""The language model that reads prompts when one is wanted and none is named: 2 GB, the commonest of Ollama's."""
 DEMO = Path(__file__).parents[1] / "demo"
 
 
@@ -43,7 +53,6 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     from clients.input_pictures import InputPictures
     from clients.ledger import open_ledger
     from clients.local_store import LocalStore
-    from clients.wiring.judges import open_judges
     from workflows.gallery import Gallery
     from workflows.studio import Studio
 
@@ -51,36 +60,87 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
         presence = await stack.enter_async_context(LockedPresence(_processes(settings)))
         ledger = await stack.enter_async_context(open_ledger(home / "atelier.db"))
         store = LocalStore(home / "pictures")
-        comfyui, engines = await _engines(settings, stack)
-        bench = await stack.enter_async_context(open_judges(settings, DEMO, comfyui.make_room if comfyui else None))
-        studio = await stack.enter_async_context(
-            Studio(
-                engines=engines,
-                judges=bench.judges,
-                rules=bench.rules,
-                gate=bench.gate,
-                recorder=await _recorder(settings, stack),
-                store=store,
-                jobs=ledger.jobs,
-                items=ledger.items,
-                sources=InputPictures(settings.atelier_allowed_roots),
-                presence=presence,
-                graphs=comfyui,
-            )
+        crew = await _crew(settings, stack, ledger.models)
+        studio = Studio(
+            engines=crew.engines,
+            judges=crew.bench.judges,
+            rules=crew.bench.rules,
+            gate=crew.bench.gate,
+            recorder=await _recorder(settings, stack),
+            store=store,
+            jobs=ledger.jobs,
+            items=ledger.items,
+            sources=InputPictures(settings.atelier_allowed_roots),
+            presence=presence,
+            graphs=crew.comfyui,
+            chooser=crew.chooser,
         )
+        await stack.enter_async_context(studio)
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
         app = App(
             studio=studio,
             gallery=Gallery(ledger.items, store),
+            chooser=crew.chooser,
             version=await asyncio.to_thread(own_version),
             **_told(settings),
-            **_graphs_of(comfyui),
+            **_graphs_of(crew.comfyui),
         )
-        await studio.recover(resume)
+        await _recover(app, resume)
         if resume:
             await presence.forget_the_dead()
             _keep_what_is_imported(stack)
+            _look_at_models(app, stack)
         stack.enter_context(use_app(app))
+        yield app
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """Who draws, who judges, and who chooses."""
+
+    comfyui: ComfyUIEngine | None
+    engines: Sequence[Engine]
+    """In the order in which they are asked."""
+    bench: JudgeBench
+    chooser: Chooser
+
+
+async def _crew(settings: Settings, stack: AsyncExitStack, rows: ModelRows) -> Crew:
+    from clients.wiring.judges import open_judges
+    from clients.wiring.models import installed_models, open_chooser
+
+    files = installed_models(settings, rows)
+    comfyui, engines = await _engines(settings, stack, files)
+    bench = await stack.enter_async_context(open_judges(settings, DEMO, comfyui.make_room if comfyui else None))
+    chooser = await open_chooser(settings, stack, engines, files, rows, bench.rules)
+    return Crew(comfyui=comfyui, engines=engines, bench=bench, chooser=chooser)
+
+
+def _look_at_models(app: App, stack: AsyncExitStack) -> None:
+    """For a process that serves: the first look at large model folders takes seconds, so it is taken ahead."""
+    looking = asyncio.create_task(app.catalog.look_ahead(), name="first look at the models")
+    stack.push_async_callback(called_off, [looking])
+
+
+async def _recover(app: App, resume: bool) -> None:
+    """Take up what earlier processes left behind, or mark it."""
+    await app.studio.recover(resume)
+    if app.catalog.downloads is not None:
+        await app.catalog.downloads.recover(resume)
+
+
+@asynccontextmanager
+async def open_with(*, enable_ollama: bool | None = None, **overrides: Any) -> AsyncGenerator[App]:
+    """An App with some settings given here instead of by the environment: what scripts open.
+
+    `enable_ollama`: whether a language model reads prompts; True without OLLAMA_MODEL means the usual one. Raises
+    BadSettings, StorageError.
+    """
+    settings = await asyncio.to_thread(load_settings, **overrides)
+    if enable_ollama is not None:
+        reader = (settings.ollama_model or USUAL_READER) if enable_ollama else None
+        settings = settings.model_copy(update={"ollama_model": reader})
+    async with open_app(settings) as app:
         yield app
 
 
@@ -102,7 +162,8 @@ def _told(settings: Settings) -> dict[str, Any]:
     home = settings.atelier_home
     places = {"home": str(home), "database": str(home / "atelier.db"), "pictures": str(home / "pictures")}
     notices, remarks = tuple(_notices(settings)), partial(_remarks, settings)
-    return {"notices": notices, "remarks": remarks, "places": places, "memory": _memory}
+    facts = {"memory": _memory, "machine_facts": partial(_machine, home)}
+    return {"notices": notices, "remarks": remarks, "places": places, **facts}
 
 
 def _keep_what_is_imported(stack: AsyncExitStack) -> None:
@@ -111,24 +172,36 @@ def _keep_what_is_imported(stack: AsyncExitStack) -> None:
     stack.callback(gc.unfreeze)
 
 
-async def _engines(settings: Settings, stack: AsyncExitStack) -> tuple[ComfyUIEngine | None, list[Engine]]:
+async def _engines(
+    settings: Settings, stack: AsyncExitStack, files: InstalledModels
+) -> tuple[ComfyUIEngine | None, list[Engine]]:
     """The ComfyUI engine where there is one, and all engines in the order in which they are asked."""
     from clients.diffusers_engine import DiffusersEngine
 
-    comfyui = await stack.enter_async_context(comfyui_engine(settings)) if settings.comfyui_servers else None
+    comfyui = None
+    if settings.comfyui_servers:
+        comfyui = await stack.enter_async_context(comfyui_engine(settings, files.family_of))
     local = await stack.enter_async_context(
-        DiffusersEngine(settings.atelier_local_model, DEMO / "t2i", idle_unload=settings.atelier_idle_unload)
+        DiffusersEngine(
+            settings.atelier_local_model,
+            DEMO / "t2i",
+            idle_unload=settings.atelier_idle_unload,
+            library=partial(_known, files),
+            hub=settings.atelier_downloads == "on",
+        )
     )
     return comfyui, [comfyui, local] if comfyui else [local]
 
 
-def comfyui_engine(settings: Settings) -> ComfyUIEngine:
-    """The engine on the ComfyUI servers of the settings; it asks nothing of them before the first question."""
+def comfyui_engine(settings: Settings, known: Callable[[str, str], str | None] | None = None) -> ComfyUIEngine:
+    """The engine on the ComfyUI servers of the settings; it asks nothing of them before the first question.
+
+    `known`: what the catalogue of this machine says of a file's family, by kind and name.
+    """
     from clients.comfyui_engine import ComfyUIEngine
 
-    token = settings.comfyui_token
-    secret = token.get_secret_value() if token else None
-    return ComfyUIEngine(settings.comfyui_servers, settings.atelier_home, secret)
+    token = secret(settings.comfyui_token)
+    return ComfyUIEngine(settings.comfyui_servers, settings.atelier_home, token, known=known)
 
 
 async def comfyui_servers(settings: Settings) -> Sequence[ServerStatus]:
@@ -170,14 +243,37 @@ def _remarks(settings: Settings, engines: Sequence[EngineStatus]) -> list[str]:
     drawing = any(server.available for server in servers)
     if settings.atelier_local_model is None and not drawing:
         notices.append(
-            "The demo model draws (coloured shapes and figures only). Set ATELIER_LOCAL_MODEL to a HuggingFace id, "
-            "a diffusers folder or a .safetensors file for a real one, or COMFYUI_URL to a ComfyUI."
+            "The demo model draws (coloured shapes and figures only), unless a real one is found here: atelier setup "
+            "gets one. Or set ATELIER_LOCAL_MODEL to a HuggingFace id, a diffusers folder or a .safetensors file, or "
+            "COMFYUI_URL to a ComfyUI."
         )
     return notices
 
 
 def _processes(settings: Settings) -> Path:
     return settings.atelier_home / "processes"
+
+
+def _machine(home: Path) -> Machine:
+    from utils.resources import ResourceMonitor
+
+    stats = ResourceMonitor().get_current_stats()
+    gpu = stats.get_primary_gpu()
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    return Machine(
+        gpu=gpu.name if gpu else "",
+        gpu_gb=gpu.memory_total_gb if gpu else None,
+        ram_gb=stats.ram.total_gb,
+        disk_gb=shutil.disk_usage(there).free / 1e9,
+    )
+
+
+def _known(files: InstalledModels, name: str, kind: str) -> Known | None:
+    """What the in-process engine is told of a file of the model folders."""
+    from clients.diffusers_engine.models import Known
+
+    path = files.path_of(name, kind)
+    return Known(path=path, family=files.family_of(kind, name)) if path else None
 
 
 def _memory() -> dict[str, float]:

@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from clients.config import BadSettings, Settings
+from clients.config import Settings
+from clients.wiring.language import language_model
 from utils.aesthetics import AestheticPredictor
 from utils.content_validator import classifier_expected, classifier_for
 from utils.pose_validation import PoseDetector
@@ -21,16 +22,11 @@ from workflows.judges import ClipJudge, ContentJudge, QualityJudge, VisionJudge,
 from workflows.types import FamilyProfile
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from clients.gemini_client import GeminiClient
-    from clients.llm_client import LLMClient
     from workflows.ports import Judge
 
 JUDGE_GB = 2.0
 """Free memory of a GPU with which a judge loads without asking: ViT-B-32 has 0.6 GB of weights in full precision, the
 others less, CUDA itself takes about as much, and the rest is for the work; our estimate."""
-GEMINI = "gemini-"
 
 M = TypeVar("M")
 MakeRoom = Callable[[], Awaitable[None]]
@@ -97,28 +93,8 @@ async def _vision(settings: Settings, stack: AsyncExitStack) -> list[Judge]:
     model = settings.atelier_vision_model
     if model is None:
         return []
-    client = await stack.enter_async_context(_looker(settings, model))
+    client = await stack.enter_async_context(language_model(settings, model))
     return [VisionJudge(client, client.at_once)]
-
-
-def _looker(settings: Settings, model: str) -> GeminiClient | LLMClient:
-    if model.startswith(GEMINI):
-        from clients.gemini_client import GeminiClient
-
-        return GeminiClient(model, api_key=_secret(settings.gemini_api_key))
-    from clients.llm_client import LLMClient
-
-    try:
-        if settings.openai_base_url:
-            key = _secret(settings.openai_api_key)
-            return LLMClient(settings.openai_base_url, model, dialect="openai", api_key=key)
-        return LLMClient(settings.ollama_host, model, dialect="ollama")
-    except ValueError as error:
-        raise BadSettings(f"These settings cannot be used:\n  {error}") from error
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value else None
 
 
 def _gpu_is_full() -> bool:

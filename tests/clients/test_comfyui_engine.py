@@ -73,6 +73,7 @@ async def test_a_recipe_becomes_a_picture_that_tells_how_it_was_made(tmp_path: P
     facts = dict(artifact.facts)
     assert facts.pop("graph") == posted["prompt"]
     assert 0 < facts.pop("seconds") < 10
+    assert facts.pop("memory")["level"] == "none"
     assert facts == {
         "prompt_id": mine.id,
         "server": comfy.url,

@@ -16,7 +16,7 @@ from PIL import Image, ImageChops
 from clients.diffusers_engine import DiffusersEngine
 from clients.diffusers_engine.batches import at_once
 from clients.diffusers_engine.drawing import Stopped, Watch, draw
-from clients.diffusers_engine.loading import Loaded, load
+from clients.diffusers_engine.loading import Loaded, load, locate
 from clients.diffusers_engine.models import Shelf
 from clients.diffusers_engine.prompts import KEPT, Wordings
 from tests.clients.tiny_models import save_tiny_sd, save_tiny_sdxl
@@ -35,7 +35,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     save = save_tiny_sd if request.param == "sd" else save_tiny_sdxl
     folder = save(tmp_path_factory.mktemp(request.param) / "tiny")
     shelf = Shelf(str(folder), NO_DEMO)
-    return load(shelf.find(None), shelf, offline=True)
+    return load(locate(shelf.find(None), shelf, offline=True), shelf)
 
 
 def drawn(loaded: Loaded, recipe: Recipe, free: int = 0, inputs: Mapping[str, Media] | None = None) -> list[Artifact]:

@@ -85,13 +85,17 @@ async def test_a_checkpoint_without_configuration_says_where_to_put_it(checkpoin
 
 
 @pytest.mark.models
-async def test_a_checkpoint_without_its_autoencoder_cannot_be_loaded(sd: Path, checkpoint: Path) -> None:
+async def test_a_checkpoint_without_its_autoencoder_is_refused(sd: Path, checkpoint: Path) -> None:
     files = library("safetensors.torch")
     keep_configuration_only(shutil.copytree(sd, checkpoint.with_suffix("")))
     kept = {name: weight for name, weight in files.load_file(checkpoint).items() if "first_stage_model" not in name}
     files.save_file(kept, checkpoint)
-    with pytest.raises(EngineUnavailable, match=r"cannot be loaded with the configuration in .*v1\.5-tiny: "):
+    said = r"v1\.5-tiny \(Stable Diffusion 1\.5\) comes without its autoencoder \(VAE\)"
+    with pytest.raises(EngineUnavailable, match=said):
         await drawn(checkpoint, CAR)
+    assert re.search(
+        "comes without its autoencoder", await DiffusersEngine(str(checkpoint), NO_DEMO).refusal(CAR) or ""
+    )
 
 
 async def test_a_checkpoint_is_known_by_its_header(checkpoint: Path) -> None:

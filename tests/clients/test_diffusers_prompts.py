@@ -8,7 +8,7 @@ import pytest
 
 from clients.diffusers_engine.drawing import for_each
 from clients.diffusers_engine.prompts import prompt_arguments
-from tests.clients.tiny_models import VAE_BLOCKS, library, tiny_text_encoder, tiny_tokenizer
+from tests.clients.tiny_models import library, tiny_flux, tiny_sd3
 
 SETTINGS: dict[str, Any] = {
     "width": 64,
@@ -17,82 +17,6 @@ SETTINGS: dict[str, Any] = {
     "guidance_scale": 4.0,
     "output_type": "np",
 }
-
-
-def tiny_t5() -> tuple[Any, Any]:
-    """Tokenizer of a few words and encoder."""
-    tokenizers, transformers = library("tokenizers"), library("transformers")
-    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "red": 3, "car": 4}
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    fast = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=16
-    )
-    config = transformers.T5Config(vocab_size=8, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4)
-    return fast, transformers.T5EncoderModel(config).eval()
-
-
-def tiny_vae_16() -> Any:
-    return library("diffusers").AutoencoderKL(
-        block_out_channels=(8,) * VAE_BLOCKS,
-        down_block_types=("DownEncoderBlock2D",) * VAE_BLOCKS,
-        up_block_types=("UpDecoderBlock2D",) * VAE_BLOCKS,
-        layers_per_block=1,
-        norm_num_groups=4,
-        latent_channels=16,
-        shift_factor=0.06,
-        scaling_factor=1.5,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
-    )
-
-
-def tiny_sd3() -> Any:
-    diffusers, (tokenizer, encoder) = library("diffusers"), tiny_t5()
-    return diffusers.StableDiffusion3Pipeline(
-        transformer=diffusers.SD3Transformer2DModel(
-            sample_size=8,
-            in_channels=16,
-            num_layers=1,
-            attention_head_dim=8,
-            num_attention_heads=4,
-            joint_attention_dim=32,
-            caption_projection_dim=32,
-            pooled_projection_dim=32,
-            pos_embed_max_size=16,
-        ),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
-        vae=tiny_vae_16(),
-        text_encoder=tiny_text_encoder(16, "CLIPTextModelWithProjection"),
-        tokenizer=tiny_tokenizer(),
-        text_encoder_2=tiny_text_encoder(16, "CLIPTextModelWithProjection"),
-        tokenizer_2=tiny_tokenizer(),
-        text_encoder_3=encoder,
-        tokenizer_3=tokenizer,
-    )
-
-
-def tiny_flux() -> Any:
-    diffusers, (tokenizer, encoder) = library("diffusers"), tiny_t5()
-    return diffusers.FluxPipeline(
-        transformer=diffusers.FluxTransformer2DModel(
-            in_channels=64,
-            num_layers=1,
-            num_single_layers=1,
-            attention_head_dim=16,
-            num_attention_heads=2,
-            joint_attention_dim=32,
-            pooled_projection_dim=16,
-            axes_dims_rope=(4, 4, 8),
-            guidance_embeds=True,
-        ),
-        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
-        vae=tiny_vae_16(),
-        text_encoder=tiny_text_encoder(16),
-        tokenizer=tiny_tokenizer(),
-        text_encoder_2=encoder,
-        tokenizer_2=tokenizer,
-    )
 
 
 def pixels(pipe: Any, *seeds: int, **words: Any) -> Any:

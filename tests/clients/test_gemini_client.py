@@ -12,6 +12,7 @@ from clients.gemini_client import GeminiClient
 from tests.fake_vision import KEY, SEES, FakeVision, gemini_error
 from tests.fakes import png
 from workflows.errors import AccessDenied, ExtraMissing, RateLimited, ServiceUnavailable
+from workflows.ports import TextModel
 from workflows.types import Media
 
 MODEL = "gemini-3-flash"
@@ -170,3 +171,29 @@ async def test_the_environment_does_not_send_pictures_elsewhere(
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "other")
     assert await client.answer(PICTURE, QUESTIONS) == ANSWERS
     assert fake.asked[0].headers["x-goog-api-key"] == KEY
+
+
+async def test_words_are_completed_by_a_schema_and_without_a_picture(fake: FakeVision, client: GeminiClient) -> None:
+    model: TextModel = client
+    schema: dict[str, object] = {"type": "object", "properties": {"style": {"type": "string"}}, "required": ["style"]}
+    fake.say('{"style": "anime"}')
+    assert await model.complete("Read it", schema) == '{"style": "anime"}'
+    [asked] = fake.asked
+    assert (asked.picture, asked.body["contents"][0]["parts"]) == ((0, 0), [{"text": "Read it"}])
+    assert asked.body["generationConfig"]["responseJsonSchema"] == schema
+
+
+@pytest.mark.parametrize(("ending", "why"), ENDINGS)
+@pytest.mark.filterwarnings("ignore:SOMETHING_NEW is not a valid")
+async def test_words_that_gemini_will_not_answer_say_why(
+    fake: FakeVision, client: GeminiClient, ending: dict[str, object], why: str
+) -> None:
+    fake.end(**ending)
+    with pytest.raises(ServiceUnavailable, match=f"gave no reply. .*{why}"):
+        await client.complete("Read it")
+
+
+async def test_a_missing_model_for_words_names_its_own_setting(fake: FakeVision) -> None:
+    async with GeminiClient("gemini-9", api_key=KEY, base_url=fake.url) as client:
+        with pytest.raises(ServiceUnavailable, match=r"has no model 'gemini-9' .+ Set OLLAMA_MODEL"):
+            await client.complete("Read it")

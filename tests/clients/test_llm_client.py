@@ -1,4 +1,4 @@
-"""A vision model behind Ollama's API and behind OpenAI's, against a double on a real socket."""
+"""A model that looks and reads behind Ollama's API and behind OpenAI's, against a double on a real socket."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Literal
 import pytest
 
 from clients._llm.address import is_near, ollama_url
+from clients._llm.dialects import is_strict
 from clients.llm_client import LLMClient
 from tests.fake_vision import KEY, FakeVision
 from tests.fakes import png
 from workflows.errors import AccessDenied, RateLimited, ServiceUnavailable
+from workflows.ports import TextModel
 from workflows.types import Media
 
 Dialect = Literal["ollama", "openai"]
@@ -237,6 +239,69 @@ async def test_what_a_content_filter_holds_back_is_no_answer_and_says_why(fake: 
     async with client_of(fake, "openai") as client:
         answers = await client.answer(PICTURE, QUESTIONS[:2])
     assert answers == ("cannot tell: I can't help with that.",) * 2
+
+
+# Words alone
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"style": {"type": "string"}, "steps": {"type": ["integer", "null"]}},
+    "required": ["style", "steps"],
+    "additionalProperties": False,
+}
+
+
+async def test_a_prompt_is_completed_without_a_picture(fake: FakeVision, client: LLMClient) -> None:
+    model: TextModel = client
+    fake.say("<think>Hm.</think> A cat, at dusk. ")
+    assert await model.complete("Say it better: cat") == "A cat, at dusk."
+    [asked] = fake.asked
+    message = {"role": "user", "content": "Say it better: cat"}
+    assert (asked.picture, asked.body["messages"]) == ((0, 0), [message])
+
+
+async def test_a_reply_by_schema_is_the_json_text(fake: FakeVision, client: LLMClient, dialect: Dialect) -> None:
+    fake.say('<think>Which?</think>{"style": "anime", "steps": null}')
+    assert await client.complete("Read it", SCHEMA) == '{"style": "anime", "steps": null}'
+    body = fake.asked[0].body
+    form = {"name": "answers", "strict": True, "schema": SCHEMA}
+    sent = {"ollama": body.get("format"), "openai": body.get("response_format")}
+    assert sent[dialect] == {"ollama": SCHEMA, "openai": {"type": "json_schema", "json_schema": form}}[dialect]
+    if dialect == "ollama":
+        assert (body["think"], body["options"]["num_predict"]) == (False, 1024)
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (SCHEMA, True),
+        (SCHEMA | {"required": ["style"]}, False),
+        ({"type": "object", "properties": {}, "required": [], "additionalProperties": True}, False),
+        ({"type": "array", "items": SCHEMA | {"additionalProperties": True}}, False),
+        ({"type": "array", "items": {"type": "string", "maxLength": 9}}, False),
+        ({"type": "array", "items": {"type": "string", "enum": ["default"]}}, True),
+    ],
+)
+def test_a_schema_is_strict_where_openai_takes_it_so(schema: dict[str, object], strict: bool) -> None:
+    assert is_strict(schema) is strict
+
+
+async def test_no_words_are_no_reply(fake: FakeVision, client: LLMClient) -> None:
+    fake.say("<think>and on and on")
+    with pytest.raises(ServiceUnavailable, match=rf"{MODEL} gave no reply\."):
+        await client.complete("Read it")
+
+
+async def test_a_model_that_only_reads_is_enough_for_words(fake: FakeVision, dialect: Dialect) -> None:
+    async with client_of(fake, dialect, "llama3.2:1b") as client:
+        fake.say("Yes.")
+        assert await client.complete("Do you read?") == "Yes."
+
+
+async def test_a_missing_model_for_words_names_its_own_setting(fake: FakeVision) -> None:
+    async with client_of(fake, "openai", "gpt-9") as client:
+        with pytest.raises(ServiceUnavailable, match=r"has no model 'gpt-9'\. .+ Set OLLAMA_MODEL to one that it has"):
+            await client.complete("Read it")
 
 
 @pytest.mark.parametrize(

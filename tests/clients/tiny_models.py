@@ -5,6 +5,7 @@ They draw noise; what they prove is that weights, words and pictures go where th
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,82 @@ def save_tiny_sdxl(folder: Path) -> Path:
     return folder
 
 
+def tiny_t5() -> tuple[Any, Any]:
+    """Tokenizer of a few words and encoder."""
+    tokenizers, transformers = library("tokenizers"), library("transformers")
+    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, "red": 3, "car": 4}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=16
+    )
+    config = transformers.T5Config(vocab_size=8, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4)
+    return fast, transformers.T5EncoderModel(config).eval()
+
+
+def tiny_vae_16() -> Any:
+    return library("diffusers").AutoencoderKL(
+        block_out_channels=(8,) * VAE_BLOCKS,
+        down_block_types=("DownEncoderBlock2D",) * VAE_BLOCKS,
+        up_block_types=("UpDecoderBlock2D",) * VAE_BLOCKS,
+        layers_per_block=1,
+        norm_num_groups=4,
+        latent_channels=16,
+        shift_factor=0.06,
+        scaling_factor=1.5,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+
+
+def tiny_sd3() -> Any:
+    diffusers, (tokenizer, encoder) = library("diffusers"), tiny_t5()
+    return diffusers.StableDiffusion3Pipeline(
+        transformer=diffusers.SD3Transformer2DModel(
+            sample_size=8,
+            in_channels=16,
+            num_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=4,
+            joint_attention_dim=32,
+            caption_projection_dim=32,
+            pooled_projection_dim=32,
+            pos_embed_max_size=16,
+        ),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+        vae=tiny_vae_16(),
+        text_encoder=tiny_text_encoder(16, "CLIPTextModelWithProjection"),
+        tokenizer=tiny_tokenizer(),
+        text_encoder_2=tiny_text_encoder(16, "CLIPTextModelWithProjection"),
+        tokenizer_2=tiny_tokenizer(),
+        text_encoder_3=encoder,
+        tokenizer_3=tokenizer,
+    )
+
+
+def tiny_flux() -> Any:
+    diffusers, (tokenizer, encoder) = library("diffusers"), tiny_t5()
+    return diffusers.FluxPipeline(
+        transformer=diffusers.FluxTransformer2DModel(
+            in_channels=64,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            pooled_projection_dim=16,
+            axes_dims_rope=(4, 4, 8),
+            guidance_embeds=True,
+        ),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+        vae=tiny_vae_16(),
+        text_encoder=tiny_text_encoder(16),
+        tokenizer=tiny_tokenizer(),
+        text_encoder_2=encoder,
+        tokenizer_2=tokenizer,
+    )
+
+
 def save_single_file(folder: Path, file: Path) -> Path:
     """The weights of a `save_tiny_sd` folder in the layout of the original Stable Diffusion 1 checkpoints.
 
@@ -192,6 +269,38 @@ def original_vae_name(name: str) -> str:
 
 def original_text_name(name: str) -> str:
     return f"text_model.{name.removeprefix('text_model.')}"
+
+
+LORA_LAYERS = (".to_q", ".to_k", ".to_v", ".to_out.0", ".q_proj", ".k_proj", ".v_proj", ".out_proj", ".fc1")
+"""The layers that trainers reach: attention of all networks, and the text encoders' own."""
+
+
+def save_tiny_lora(folder: Path, file: Path, seed: int = 0, parts: tuple[str, ...] = (), scale: float = 0.3) -> Path:
+    """A LoRA as kohya's trainer writes it, for the networks of that pipeline's folder; `parts`: only these of them."""
+    torch, files = library("torch"), library("safetensors.torch")
+    chance, weights = torch.Generator().manual_seed(seed), dict[str, Any]()
+    for part, name, module in _lora_layers(folder):
+        if parts and part not in parts:
+            continue
+        shapes = {"lora_down": (4, module.in_features), "lora_up": (module.out_features, 4)}
+        for kind, shape in shapes.items():
+            weights[f"{name}.{kind}.weight"] = torch.randn(shape, generator=chance) * scale
+        weights[f"{name}.alpha"] = torch.tensor(4.0)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    files.save_file(weights, file)
+    return file
+
+
+def _lora_layers(folder: Path) -> Iterator[tuple[str, str, Any]]:
+    """Network, kohya's name of the layer, and the layer."""
+    pipe = library("diffusers").DiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
+    second = getattr(pipe, "text_encoder_2", None)
+    encoders = {"text_encoder": "te1" if second else "te", "text_encoder_2": "te2"}
+    for part, short in ({"unet": "unet"} | encoders).items():
+        for name, module in pipe.components[part].named_modules() if part in pipe.components else ():
+            if name.endswith(LORA_LAYERS):
+                inside = name if part == "unet" or name.startswith("text_model") else f"text_model.{name}"
+                yield part, f"lora_{short}_{inside.replace('.', '_')}", module
 
 
 def keep_configuration_only(folder: Path) -> Path:

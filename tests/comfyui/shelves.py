@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import io
 import json
@@ -23,8 +24,13 @@ RECORDED: Mapping[str, Json] = {
 }
 """Read at import, because a test's loop must not wait for a disk."""
 MAX_UPLOAD = 104857600
-FOLDERS = ("checkpoints", "loras", "vae", "text_encoders", "diffusion_models", "clip_vision", "style_models",
-           "embeddings", "controlnet", "upscale_models", "model_patches")  # fmt: skip
+FOLDERS = ("checkpoints", "configs", "loras", "vae", "text_encoders", "diffusion_models", "clip_vision", "style_models",
+           "embeddings", "diffusers", "vae_approx", "controlnet", "gligen", "upscale_models", "custom_nodes",
+           "hypernetworks", "photomaker", "classifiers", "model_patches", "audio_encoders")  # fmt: skip
+"""Of 0.3.64."""
+LATER_FOLDERS = ("latent_upscale_models", "background_removal", "frame_interpolation", "geometry_estimation",
+                 "optical_flow", "detection")  # fmt: skip
+"""What 0.33.0 has besides."""
 INPUT_FOLDERS = {
     "ckpt_name": "checkpoints",
     "lora_name": "loras",
@@ -56,12 +62,19 @@ def recorded(*names: str) -> dict[str, Any]:
 class Shelves:
     """The part of the fake that changes nothing but files."""
 
-    def __init__(self, nodes: Json, models: Models | None, metadata: Metadata | None) -> None:
+    def __init__(self, nodes: Json, models: Models | None, metadata: Metadata | None, folders: Iterable[str]) -> None:
         self.nodes: dict[str, Any] = dict(nodes)
-        self.models: dict[str, dict[str, int]] = {folder: {} for folder in FOLDERS}
+        self.models: dict[str, dict[str, int]] = {folder: {} for folder in folders}
         for folder, found in (models or {}).items():
             self.models[folder] = _sized(found)
         self.metadata = dict(metadata or {})
+        self.broken: set[str] = set()
+        """Files over whose headers it stumbles."""
+        self.shadowed: dict[str, dict[str, int]] = {}
+        """Files that a file of the same name in an earlier place hides, by folder."""
+        self.told_of: list[tuple[str, str]] = []
+        """Folder and file of every question for metadata."""
+        self.most_read_at_once = self._being_read = 0
         self.files: dict[File, bytes] = {}
         """What lies on its disk, by (type, subfolder, name)."""
         self.short = 0
@@ -135,11 +148,23 @@ class Shelves:
         files = self.models.get(request.match_info["folder"])
         if files is None:
             return web.Response(status=404)
-        return web.json_response([{"name": name, "pathIndex": 0, "size": size} for name, size in files.items()])
+        shelves = enumerate([files, self.shadowed.get(request.match_info["folder"], {})])
+        rows = [{"name": name, "pathIndex": n, "size": size} for n, found in shelves for name, size in found.items()]
+        return web.json_response(rows)
 
     async def _metadata(self, request: web.Request) -> web.Response:
-        found = self.metadata.get(request.query.get("filename", ""))
-        return web.Response(status=404) if found is None else web.json_response(found)
+        folder, name = request.match_info["folder"], request.query.get("filename", "")
+        self.told_of.append((folder, name))
+        self._being_read += 1
+        self.most_read_at_once = max(self.most_read_at_once, self._being_read)
+        for _ in range(10):  # a real one reads a disk meanwhile
+            await asyncio.sleep(0)
+        self._being_read -= 1
+        if name in self.broken:
+            return web.Response(status=500)
+        found = self.metadata.get(name)
+        there = name in self.models.get(folder, {}) and name.endswith(".safetensors")
+        return web.json_response(found) if found is not None and there else web.Response(status=404)
 
     async def _embeddings(self, _: web.Request) -> web.Response:
         return web.json_response([name.rpartition(".")[0] for name in self.models["embeddings"]])

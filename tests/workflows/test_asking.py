@@ -13,7 +13,7 @@ from workflows.types import Control, Extension, LoraUse, Recipe, Reference
 
 def test_plain_arguments_become_the_recipe_and_unknown_ones_are_passed_over() -> None:
     given = {"prompt": "a cat", "negative_prompt": "dogs", "model": "auto", "seed": -1, "steps": 4, "wait_seconds": 9}
-    assert recipe_from(given) == Recipe(prompt="a cat", negative="dogs", steps=4)
+    assert recipe_from(given) == Recipe(prompt="a cat", negative="dogs", steps=4, auto_loras=True)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,11 @@ def test_sides_become_the_extension() -> None:
             {"loras": [{"name": "a", "strenght": 1}]},
             "lora 1 cannot be 'strenght': did you mean strength, clip_strength?",
         ),
-        ({"loras": [{"nonsense": 1}]}, "lora 1 cannot be 'nonsense': its keys are name, strength, clip_strength."),
-        ({"loras": [7]}, "lora 1 cannot be 7: it is an object of name, strength, clip_strength."),
+        (
+            {"loras": [{"nonsense": 1}]},
+            "lora 1 cannot be 'nonsense': its keys are name, strength, clip_strength, triggers.",
+        ),
+        ({"loras": [7]}, "lora 1 cannot be 7: it is an object of name, strength, clip_strength, triggers."),
         ({"loras": ["a", "b:9"]}, "strength of lora 2 cannot be 9.0: it is at most 4."),
         ({"control": [{"kind": "canny"}]}, "it needs an image: an image id, a path, a URL or a data URI."),
         ({"control": [{"image": "x"}]}, "kind of control 1 cannot be None: it is required."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,7 +15,7 @@ from workflows import answers
 from workflows.app import App
 from workflows.completion import complete
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, OutOfMemory, StorageError
-from workflows.types import Acceptance, Item, ItemQuery, Job, Media, Progress, Recipe
+from workflows.types import Acceptance, Item, ItemQuery, Job, Media, Progress, Quality, Recipe
 
 WISH = Recipe.checked(prompt="a red circle")
 
@@ -316,8 +317,15 @@ async def test_a_store_that_is_full_fails_the_job_and_lists_nothing(tmp_path: Pa
     assert len(tried) == 1
 
 
+def test_a_distilled_model_draws_in_no_fewer_steps_than_its_own_and_in_few_more() -> None:
+    turbo = PROFILE.but(steps=8)
+    steps = [complete(Recipe(prompt="a cat", quality=quality), turbo).steps for quality in get_args(Quality)]
+    assert steps == [8, 8, 11, 12]
+
+
 def test_explicit_arguments_win_over_quality_and_family() -> None:
-    fast = complete(WISH.but(quality="fast"), PROFILE)
-    explicit = complete(WISH.but(quality="ultra", steps=7, cfg=0.0, seed=0, width=128, height=64), PROFILE)
-    assert (fast.steps, fast.cfg, fast.width) == (2, 4.0, 64)
+    family = PROFILE.but(steps=20)
+    fast = complete(WISH.but(quality="fast"), family)
+    explicit = complete(WISH.but(quality="ultra", steps=7, cfg=0.0, seed=0, width=128, height=64), family)
+    assert (fast.steps, fast.cfg, fast.width) == (12, 4.0, 64)
     assert (explicit.steps, explicit.cfg, explicit.seed, explicit.width, explicit.height) == (7, 0.0, 0, 128, 64)

@@ -18,6 +18,7 @@ from workflows.drawing.edits import (
     with_source,
     with_tiles,
 )
+from workflows.template import ENCODER_LOADERS
 from workflows.types import WORDLESS
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ Edit = Callable[["Graph", "Template", "Recipe", "Setup"], "Graph"]
 def edits() -> tuple[Edit, ...]:
     """In this order: an edit sees what those before it put in."""
     return (
+        with_encoder_on_cpu,
         with_clip_skip,
         with_loras,
         with_guidance_rescale,
@@ -59,6 +61,14 @@ def draft(recipe: Recipe, setup: Setup) -> Graph:
     for edit in edits():
         graph = edit(graph, template, recipe, setup)
     return graph.trimmed(template.output)
+
+
+def with_encoder_on_cpu(graph: Graph, template: Template, recipe: Recipe, setup: Setup) -> Graph:
+    """The text encoders loaded where they take none of the GPU's memory."""
+    if setup.thrift.encoder_on_cpu:
+        for name in graph.of_class(*ENCODER_LOADERS.values()):
+            graph = graph.but(name, device="cpu")
+    return graph
 
 
 def values_for(recipe: Recipe, setup: Setup) -> dict[str, Any]:

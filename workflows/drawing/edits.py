@@ -15,6 +15,7 @@ from workflows.sizes import MIN_EDGE, size_for
 
 if TYPE_CHECKING:
     from workflows.drawing.setup import Setup
+    from workflows.families import Family
     from workflows.graph import Graph, Link
     from workflows.template import Template
     from workflows.types import Recipe
@@ -71,10 +72,19 @@ def _scaled(size: tuple[int, int], factor: float, setup: Setup) -> tuple[int, in
 # ------------------------------------------------------------------ model and words
 
 
+PLAIN_CLIP_SKIPS = {"sd15": 1, "sd21": 2, "sdxl": 2}
+"""By kin: the layer of the text encoder that ComfyUI reads unasked, as A1111 counts. A1111 gives SDXL no later one."""
+
+
+def plain_clip_skip(family: Family) -> int | None:
+    """The clip skip that needs no doing; None for families whose encoders have no layers to skip."""
+    return PLAIN_CLIP_SKIPS.get(family.kin)
+
+
 def with_clip_skip(graph: Graph, template: Template, recipe: Recipe, setup: Setup) -> Graph:
-    """The text encoder stopped some layers before its end, for families that were trained so."""
-    skip = setup.family.comfyui.clip_skip
-    if not skip:
+    """The text encoder stopped some layers before its end: as the recipe says, else as the family was trained."""
+    skip, plainly = recipe.clip_skip or setup.family.comfyui.clip_skip, plain_clip_skip(setup.family)
+    if plainly is None or skip <= plainly:
         return graph
     clip = template.sources["clip"]
     graph = graph.plus("clip_skip", "CLIPSetLastLayer", "Clip skip", clip=clip, stop_at_clip_layer=-skip)

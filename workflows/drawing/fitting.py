@@ -14,30 +14,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workflows.drawing import finishing, guides
-from workflows.drawing.edits import HIRES_LEAST, drawn_size, has_second_pass, made_to_inpaint
+from workflows.drawing.belonging import Belonging, belonging
+from workflows.drawing.edits import HIRES_LEAST, drawn_size, has_second_pass, made_to_inpaint, plain_clip_skip
 from workflows.drawing.inventory import near, plain, spelled
 from workflows.drawing.sampling import sampling_for
 from workflows.drawing.setup import Setup, Thrift
-from workflows.errors import EngineUnavailable, NotFound, StudioError
-from workflows.families import Family, families, family_of_file, family_of_lora
+from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StudioError
+from workflows.families import Family, families, family_of_file, lora_fits
 from workflows.template import ENCODER_LOADERS, Template, template
-from workflows.types import WORDLESS, LoraUse, ModelInfo
+from workflows.types import WORDLESS, LoraUse
 
 if TYPE_CHECKING:
     from workflows.drawing.inventory import Inventory
     from workflows.types import Recipe
 
 MODEL_FOLDERS = ("checkpoints", "diffusion_models")
-KINDS: Mapping[str, str] = {
-    "checkpoints": "checkpoint",
-    "diffusion_models": "diffusion_model",
-    "loras": "lora",
-    "vae": "vae",
-    "text_encoders": "text_encoder",
-    "controlnet": "controlnet",
-    "upscale_models": "upscaler",
-}
-"""Folders of model files, and what one file of each is called."""
 TASK_CLASSES: Mapping[str, tuple[str, ...]] = {
     "img2img": ("LoadImage", "ImageScale", "VAEEncode"),
     "inpaint": ("LoadImage", "ImageScale", "VAEEncode", "LoadImageMask", "GrowMask", "DifferentialDiffusion"),
@@ -66,7 +57,7 @@ def fit(recipe: Recipe, inventory: Inventory, *, thrift: Thrift = NO_THRIFT) -> 
     if recipe.model is not None:
         return _fit_with(named_model(recipe.model, inventory), recipe, inventory, thrift)
     refusals: list[StudioError] = []
-    for candidate in _in_order(recipe, inventory):
+    for candidate in _suiting(recipe, _in_order(recipe, inventory), inventory):
         try:
             return _fit_with(candidate, recipe, inventory, thrift)
         except StudioError as error:
@@ -88,22 +79,6 @@ def fits(recipe: Recipe, inventory: Inventory) -> str | None:
     except StudioError as error:
         return str(error)
     return None
-
-
-def installed(inventory: Inventory, kind: str = "all") -> list[ModelInfo]:
-    """The server's model files with their families; of one kind (see KINDS) or all."""
-    return [
-        ModelInfo(
-            name=file,
-            kind=KINDS[folder],
-            family=_family_name(inventory, folder, file),
-            engine="comfyui",
-            size=inventory.sizes.get((folder, file)),
-        )
-        for folder in KINDS
-        if kind in {"all", KINDS[folder], folder}
-        for file in inventory.loaders[folder]
-    ]
 
 
 def candidates(inventory: Inventory) -> list[Candidate]:
@@ -145,7 +120,7 @@ def _fit_with(chosen: Candidate, recipe: Recipe, inventory: Inventory, thrift: T
     guided, guide_notes = guides.fit_guides(known, family, inventory)
     finish, finish_notes = finishing.fit_finish(known, family, inventory)
     sampler, scheduler, sampling_notes = sampling_for(recipe, family, inventory)
-    loras, lora_notes = _loras(recipe, family, inventory)
+    loras, lora_notes = _loras(recipe, chosen, inventory)
     model, smaller = _smaller(chosen, plan, inventory) if thrift.small_weights else (chosen.file, {})
     notes = (
         *_model_notes(chosen, plan, parts),
@@ -284,6 +259,11 @@ def _unheard(recipe: Recipe, family: Family, plan: Template) -> Iterable[str]:
         yield f"{family.profile.title} takes no negative prompt: it was left out."
     if recipe.scheduler and "scheduler" not in plan.slots:
         yield f"{family.profile.title} has noise levels of its own: the scheduler {recipe.scheduler} was left out."
+    layers, plainly = recipe.clip_skip, plain_clip_skip(family)
+    if layers is not None and plainly is None:
+        yield f"{family.profile.title} has no text encoder whose layers could be skipped: clip_skip was left out."
+    elif layers is not None and plainly is not None and layers < plainly:
+        yield f"{family.profile.title} always reads the last layer but one: clip_skip {layers} changes nothing."
 
 
 # ------------------------------------------------------------------ which model
@@ -302,17 +282,19 @@ def _in_order(recipe: Recipe, inventory: Inventory) -> list[Candidate]:
     return sorted(every, key=rank)
 
 
+def _suiting(recipe: Recipe, every: Sequence[Candidate], inventory: Inventory) -> Sequence[Candidate]:
+    """Those that the recipe's LoRAs do something with; when there are none, the first, to say why.
+
+    What a refusal tells is looked for in long lists, which must not be done once for each model.
+    """
+    sure = [made_for for use in recipe.loras if (made_for := belonging(inventory, "loras", _lora(use, inventory))).sure]
+    able = [one for one in every if one.guessed or all(_share(made_for, one.family) for made_for in sure)]
+    return able or every[:1]
+
+
 def _candidate(inventory: Inventory, folder: str, file: str) -> Candidate:
-    told, size = inventory.metadata.get((folder, file)), inventory.sizes.get((folder, file))
-    family, guessed = family_of_file(folder, file, metadata=told, size=size)
-    return Candidate(folder=folder, file=file, family=family, guessed=guessed)
-
-
-def _family_name(inventory: Inventory, folder: str, file: str) -> str:
-    if folder in MODEL_FOLDERS:
-        return _candidate(inventory, folder, file).family.profile.name
-    found = family_of_lora(file, inventory.metadata.get((folder, file))) if folder in {"loras", "controlnet"} else None
-    return found.kin if found else "unknown"
+    belongs = belonging(inventory, folder, file)
+    return Candidate(folder=folder, file=file, family=belongs.family, guessed=belongs.guessed)
 
 
 def _not_found(kind: str, name: str, offered: tuple[str, ...], folder: str, source: str = "") -> NotFound:
@@ -334,22 +316,56 @@ def _had_as(name: str) -> str:
 # ------------------------------------------------------------------ LoRAs, smaller weights, upscaler
 
 
-def _loras(recipe: Recipe, family: Family, inventory: Inventory) -> tuple[tuple[LoraUse, ...], list[str]]:
-    offered = inventory.loaders["loras"]
+def _loras(recipe: Recipe, chosen: Candidate, inventory: Inventory) -> tuple[tuple[LoraUse, ...], list[str]]:
+    """The LoRAs as the server spells them, and notes on those that hardly belong.
+
+    Raises NotFound, and BadRecipe for one that surely does not: a name alone may mislead, so that it makes a note only.
+    """
+    family = chosen.family
     uses: list[LoraUse] = []
     notes: list[str] = []
     for use in recipe.loras:
-        file = spelled(use.name, offered)
-        if file is None:
-            raise _not_found("LoRA", use.name, offered, "loras")
+        file = _lora(use, inventory)
         uses.append(use.but(name=file))
-        made_for = family_of_lora(file, inventory.metadata.get(("loras", file)))
-        if made_for and made_for.kin != family.kin:
-            notes.append(
-                f"The LoRA {file} looks made for {made_for.profile.title}; with {family.profile.title} it does nothing "
-                "or harm."
-            )
+        made_for = belonging(inventory, "loras", file)
+        share = _share(made_for, family)
+        title, here = made_for.family.profile.title, family.profile.title
+        if not share and made_for.sure and not chosen.guessed:
+            raise BadRecipe("loras", use.name, _misfit(file, made_for.family, family, inventory))
+        if not share:
+            notes.append(f"The LoRA {file} looks made for {title}; with {here} it does nothing or harm.")
+        elif share < 1:
+            notes.append(f"The LoRA {file} is made for {title}; with {here} it works only in part.")
     return tuple(uses), notes
+
+
+def _lora(use: LoraUse, inventory: Inventory) -> str:
+    offered = inventory.loaders["loras"]
+    file = spelled(use.name, offered)
+    if file is None:
+        raise _not_found("LoRA", use.name, offered, "loras")
+    return file
+
+
+def _share(made_for: Belonging, family: Family) -> float:
+    """How well a LoRA does with a model: 0 not at all, 1 as it should. One that tells nothing has the benefit."""
+    return lora_fits(made_for.family.profile.name, family.profile.name) if made_for.known else 1.0
+
+
+LOOKED_AT = 500
+"""LoRAs that are looked through for one that fits, the nearest names first."""
+
+
+def _misfit(file: str, made_for: Family, family: Family, inventory: Inventory) -> str:
+    offered = inventory.loaders["loras"]
+    belongs = ((name, belonging(inventory, "loras", name)) for name in (*near(file, offered), *offered[:LOOKED_AT]))
+    fitting = list(dict.fromkeys(name for name, other in belongs if other.known and _share(other, family) == 1))
+    models = [one.file for one in candidates(inventory) if lora_fits(made_for.profile.name, one.family.profile.name)]
+    loras = f"LoRAs here for {family.profile.title}: {_some(fitting, 3)}"
+    return (
+        f"it is made for {made_for.profile.title}, and the model is {family.profile.title}, with which it does nothing "
+        f"or harm. {loras}; models here for this LoRA: {_some(models, 3)}"
+    )
 
 
 PRECISIONS = re.compile(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, cast
 
 from workflows.errors import nearest
+from workflows.types import ModelFacts
 
 Presence = Literal["required", "optional"]
+Known = Callable[[str, str], str | None]
+"""(kind, name) of a model file -> its family by a surer source than its server, or None. Called often and from any
+thread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,10 @@ class Inventory:
         default_factory=dict[tuple[str, str], Mapping[str, str]]
     )
     """safetensors metadata by (folder, file), where it was asked for."""
+    facts: Mapping[tuple[str, str], ModelFacts] = field(default_factory=dict[tuple[str, str], ModelFacts])
+    """What the files say of themselves besides, by (folder, file)."""
+    known: Known | None = field(default=None, compare=False)
+    """The owner's corrections, and what this machine's own files say."""
 
     @classmethod
     def read(cls, object_info: Mapping[str, Any], **more: Any) -> Inventory:
@@ -66,6 +74,10 @@ class Inventory:
     def folder(self, *names: str) -> tuple[str, ...]:
         """The model files of a folder under any of its names."""
         return tuple(file for name in names for file in self.files.get(name, ()))
+
+    def listed(self, folder: str) -> tuple[str, ...]:
+        """The files that lie in a folder; where the server lists it not, what its loader offers."""
+        return self.files[folder] if folder in self.files else self.loaders.get(folder, ())
 
     @cached_property
     def loaders(self) -> Mapping[str, tuple[str, ...]]:

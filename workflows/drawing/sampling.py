@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from utils.civitai import sampler_words
 from workflows.errors import BadRecipe, nearest
 
 if TYPE_CHECKING:
@@ -13,16 +14,7 @@ if TYPE_CHECKING:
     from workflows.types import Recipe
 
 SAMPLER_ALIASES = {
-    "euler_a": "euler_ancestral",
-    "dpm2": "dpm_2",
-    "dpm2_a": "dpm_2_ancestral",
-    "dpm_2_a": "dpm_2_ancestral",
-    "dpm2_ancestral": "dpm_2_ancestral",
     "dpmpp_2s": "dpmpp_2s_ancestral",
-    "dpmpp_2s_a": "dpmpp_2s_ancestral",
-    "dpmpp_2m_sde_heun": "dpmpp_2m_sde_heun",
-    "unipc": "uni_pc",
-    "unipc_bh2": "uni_pc_bh2",
     "ddimscheduler": "ddim",
     "ddpmscheduler": "ddpm",
     "deismultistepscheduler": "deis",
@@ -40,7 +32,7 @@ SAMPLER_ALIASES = {
     "lmsdiscretescheduler": "lms",
     "unipcmultistepscheduler": "uni_pc",
 }
-"""A1111's, diffusers' and the in-process engine's spellings where they are not ComfyUI's."""
+"""diffusers' and the in-process engine's spellings where they are not ComfyUI's."""
 SCHEDULER_ALIASES = {"uniform": "normal", "sgm": "sgm_uniform", "ddim": "ddim_uniform", "kl": "kl_optimal"}
 AS_THE_FAMILY = {"", "auto", "automatic"}
 SAFE_SAMPLER, SAFE_SCHEDULER = "euler", "normal"
@@ -78,10 +70,17 @@ def _sampler(written: str, samplers: tuple[str, ...], schedulers: tuple[str, ...
     tails = {_plain(name): name for name in schedulers}
     tail = next((one for one in tails if wanted.endswith(f"_{one}")), "")
     stem = wanted.removesuffix(f"_{tail}") if tail else wanted
-    stem = SAMPLER_ALIASES.get(stem, stem)
+    stem = stem if stem in samplers else SAMPLER_ALIASES.get(stem) or _as_a1111(stem)
     if stem not in samplers:
         raise BadRecipe("sampler", written, _offered(stem, samplers))
     return stem, tails.get(tail, "")
+
+
+def _as_a1111(stem: str) -> str:
+    """What A1111 calls a sampler, as ComfyUI does. The schedule that A1111 would take for it is not asked for: where
+    nobody names one, the family's own is meant."""
+    words = sampler_words(stem)
+    return words[0] if words else stem
 
 
 def _scheduler(written: str, schedulers: tuple[str, ...]) -> str:

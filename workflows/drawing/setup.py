@@ -21,6 +21,8 @@ class Thrift:
     """Encode and decode the picture in tiles."""
     small_weights: bool = False
     """The same model in a smaller number format."""
+    encoder_on_cpu: bool = False
+    """Read the prompt on the CPU, where the loader of the text encoders can be told so."""
     shrink: float = 1.0
     """Draw at this share of each edge and enlarge at the end."""
 

@@ -15,7 +15,7 @@ from workflows.errors import BadRecipe, allowed_by
 class Value(BaseModel):
     """A frozen value that knows its fields and takes no others."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True)
 
     def but(self, **changes: Any) -> Self:
         """The same value with some fields changed, checked like a new one. Raises BadRecipe."""

@@ -137,6 +137,28 @@ def test_a_model_made_to_inpaint_sees_the_mask_itself() -> None:
         assert problems(graph, inventory()) == []
 
 
+@pytest.mark.parametrize(
+    ("model", "clip_skip", "layer"),
+    [
+        ("v1-5-pruned-emaonly", None, None),
+        ("v1-5-pruned-emaonly", 1, None),
+        ("v1-5-pruned-emaonly", 2, -2),
+        ("anything-v5", None, -2),
+        ("anything-v5", 1, None),
+        ("anything-v5", 3, -3),
+        ("ponyDiffusionV6XL", 1, None),
+        ("ponyDiffusionV6XL", 2, None),
+        ("ponyDiffusionV6XL", 3, -3),
+        ("flux1-dev", 2, None),
+    ],
+)
+def test_the_recipes_clip_skip_goes_before_the_familys(model: str, clip_skip: int | None, layer: int | None) -> None:
+    recipe = Recipe(prompt="a fox", model=model, clip_skip=clip_skip)
+    nodes = draft(recipe, fit(recipe, inventory())).as_prompt().values()
+    layers = [node["inputs"]["stop_at_clip_layer"] for node in nodes if node["class_type"] == "CLIPSetLastLayer"]
+    assert layers == ([] if layer is None else [layer])
+
+
 def test_families_bring_their_own_edits() -> None:
     recipe = Recipe(prompt="x", loras=(LORAS[0],))
     anime = draft(recipe.but(model="anything-v5"), fit(recipe.but(model="anything-v5"), inventory()))

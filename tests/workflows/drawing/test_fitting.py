@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.workflows.drawing.golden import inventory
-from workflows.drawing.fitting import fit, fits, installed, named_model
+from workflows.drawing.belonging import installed
+from workflows.drawing.fitting import fit, fits, named_model
 from workflows.drawing.inventory import Inventory, NodeInput
 from workflows.drawing.setup import Setup, Thrift
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound
@@ -24,6 +25,19 @@ def offering(given: Inventory, class_type: str, name: str, *choices: str) -> Inv
     node = given.classes[class_type]
     changed = NodeInput(type="COMBO", choices=choices, required=node.inputs[name].required)
     return replace(given, classes={**given.classes, class_type: replace(node, inputs={**node.inputs, name: changed})})
+
+
+def knowing(given: Inventory, kind: str, family: str) -> Inventory:
+    """The same server, all files of a kind known to be of one family."""
+
+    def known(asked: str, _: str) -> str | None:
+        return family if asked == kind else None
+
+    return replace(given, known=known)
+
+
+def saying(given: Inventory, lora: str, **metadata: str) -> Inventory:
+    return replace(given, metadata={("loras", lora): metadata})
 
 
 SHARP = offering(HERE, "UpscaleModelLoader", "model_name", "4x-UltraSharp.pth")
@@ -156,6 +170,7 @@ def test_models_that_no_graph_draws_are_refused() -> None:
         ("UniPC", "uniform", ("uni_pc", "normal")),
         ("ddim", "ddim", ("ddim", "ddim_uniform")),
         ("unipc", "auto", ("uni_pc", "karras")),
+        ("UniPC BH2 Karras", None, ("uni_pc_bh2", "karras")),
         ("EulerAncestralDiscreteScheduler", None, ("euler_ancestral", "karras")),
         ("DPMSolverMultistepScheduler", "normal", ("dpmpp_2m", "normal")),
         ("FlowMatchEulerDiscreteScheduler", "simple", ("euler", "simple")),
@@ -210,8 +225,8 @@ def test_without_a_name_a_whole_checkpoint_comes_before_separate_files() -> None
 def test_loras_are_spelled_as_the_server_has_them_and_told_when_they_do_not_belong() -> None:
     setup = fit(asked(model="sd_xl_base_1.0", loras=(LoraUse(name="styles/ink_sdxl", strength=0.6),)), HERE)
     assert (setup.loras, setup.notes) == ((LoraUse(name="styles\\ink_sdxl.safetensors", strength=0.6),), ())
-    setup = fit(asked(model="ponyDiffusionV6XL", loras=(LoraUse(name="ink_sdxl"), LoraUse(name="plain"))), HERE)
-    assert setup.notes == ()
+    (note,) = fit(asked(model="ponyDiffusionV6XL", loras=(LoraUse(name="ink_sdxl"), LoraUse(name="plain"))), HERE).notes
+    assert note.endswith("is made for Stable Diffusion XL; with Pony Diffusion V6 XL it works only in part.")
     setup = fit(asked(model="sd_xl_base_1.0", loras=(LoraUse(name="flux_film"),)), HERE)
     assert setup.notes == (
         "The LoRA flux_film.safetensors looks made for FLUX.1 dev; with Stable Diffusion XL it does nothing or harm.",
@@ -220,10 +235,42 @@ def test_loras_are_spelled_as_the_server_has_them_and_told_when_they_do_not_belo
         fit(asked(loras=(LoraUse(name="flux_fill"),)), HERE)
 
 
-def test_a_loras_metadata_tells_its_family() -> None:
-    told = replace(HERE, metadata={("loras", "plain.safetensors"): {"ss_base_model_version": "sd_v1"}})
-    setup = fit(asked(model="sd_xl_base_1.0", loras=(LoraUse(name="plain"),)), told)
-    assert "looks made for Stable Diffusion 1.5" in setup.notes[0]
+def test_a_lora_whose_metadata_tells_of_another_family_is_refused_with_what_would_fit() -> None:
+    told = saying(HERE, "plain.safetensors", ss_base_model_version="sd_v1")
+    wish = asked(model="sd_xl_base_1.0", loras=(LoraUse(name="plain"),))
+    with pytest.raises(BadRecipe) as refusal:
+        fit(wish, told)
+    assert str(refusal.value) == (
+        "loras cannot be 'plain': it is made for Stable Diffusion 1.5, and the model is Stable Diffusion XL, with "
+        "which it does nothing or harm. LoRAs here for Stable Diffusion XL: styles\\ink_sdxl.safetensors; models here "
+        "for this LoRA: v1-5-pruned-emaonly.safetensors, v1-5-inpainting.safetensors, anything-v5.safetensors."
+    )
+    assert fit(wish, knowing(told, "lora", "sdxl")).notes == ()
+
+
+def test_a_lora_is_only_told_of_while_the_models_family_is_a_guess() -> None:
+    wish = asked(loras=(LoraUse(name="plain"),))
+    told = saying(only("mystery.safetensors"), "plain.safetensors", ss_base_model_version="sd_v1")
+    assert fit(wish, told).notes[-1].startswith("The LoRA plain.safetensors looks made for Stable Diffusion 1.5; with")
+    with pytest.raises(BadRecipe, match=r"models here for this LoRA: nothing\.$"):
+        fit(wish, knowing(told, "checkpoint", "sdxl"))
+
+
+def test_a_lora_of_a_related_family_is_taken_with_a_note() -> None:
+    (note,) = fit(asked(model="sd_xl_base_1.0", loras=(LoraUse(name="plain"),)), knowing(HERE, "lora", "pony")).notes
+    assert note == (
+        "The LoRA plain.safetensors is made for Pony Diffusion V6 XL; with Stable Diffusion XL it works only in part."
+    )
+
+
+def test_clip_skip_that_changes_nothing_is_told() -> None:
+    assert fit(asked(model="sd_xl_base_1.0", clip_skip=2), HERE).notes == ()
+    assert fit(asked(model="sd_xl_base_1.0", clip_skip=1), HERE).notes == (
+        "Stable Diffusion XL always reads the last layer but one: clip_skip 1 changes nothing.",
+    )
+    assert fit(asked(model="flux1-dev", clip_skip=2), HERE).notes == (
+        "FLUX.1 dev has no text encoder whose layers could be skipped: clip_skip was left out.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,8 +312,18 @@ def test_what_is_installed_is_listed_with_its_family() -> None:
     sized = replace(HERE, sizes={("checkpoints", "mystery.safetensors"): 2_132_625_894})
     rows = installed(sized, "checkpoint")
     assert rows[-1] == ModelInfo(
-        name="mystery.safetensors", kind="checkpoint", family="sd15", engine="comfyui", size=2_132_625_894
+        name="mystery.safetensors",
+        kind="checkpoint",
+        family="sd15",
+        engine="comfyui",
+        size=2_132_625_894,
+        guessed=True,
+        told_by="size",
     )
+    (other,) = (row for row in installed(HERE, "checkpoints") if row.name == "mystery.safetensors")
+    assert (other.family, other.guessed, other.told_by) == ("sdxl", True, "")
+    other = installed(replace(HERE, sizes={("checkpoints", "mystery.safetensors"): 5}), "checkpoint")[-1]
+    assert (other.family, other.guessed, other.told_by) == ("sdxl", True, "")
     families = {
         row.name: row.family for row in installed(sized) if row.kind in {"checkpoint", "diffusion_model", "lora"}
     }
@@ -293,9 +350,9 @@ def test_what_is_installed_is_listed_with_its_family() -> None:
         "z_image_turbo_bf16.safetensors": "z-image-turbo",
         "Chroma1-HD.safetensors": "chroma",
         "hidream_i1_full_fp8.safetensors": "hidream-full",
-        "wan2.1_t2v_1.3B_fp16.safetensors": "unknown",
+        "wan2.1_t2v_1.3B_fp16.safetensors": "wan21-1.3b",
         "detail_sd15.safetensors": "sd15",
         "styles\\ink_sdxl.safetensors": "sdxl",
-        "flux_film.safetensors": "flux",
+        "flux_film.safetensors": "flux-dev",
         "plain.safetensors": "unknown",
     }

@@ -1,0 +1,1 @@
+"""What the CivitAI client is made of; clients.civitai_client is the door."""

@@ -1,0 +1,1 @@
+"""What HuggingFaceClient is made of: the reading of the Hub's answers, and its errors in our words."""
