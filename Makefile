@@ -20,6 +20,9 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP) ## Render a picture, judge it, retry where the judge says no, file it: make run PROMPT="two blue squares"
 	@$(BIN)/python generate.py "$(PROMPT)" $(ARGS) || test $$? -eq 3  # 3: made, but not accepted; it said so
 
+setup: $(STAMP) ## Get a real model that suits this machine, and draw with it: make setup ARGS="--show"
+	@$(BIN)/python generate.py setup $(ARGS) || test $$? -eq 3
+
 serve: $(STAMP) ## Serve MCP over HTTP on 127.0.0.1:8765: make serve ARGS="--port 9000"
 	@$(BIN)/python mcp_server.py --http $(ARGS)
 
@@ -42,4 +45,4 @@ test-comfyui: $(STAMP) ## The contract suite against a real server: ATELIER_TEST
 	@test -n "$(ATELIER_TEST_COMFYUI)" || { echo "Say where: ATELIER_TEST_COMFYUI=http://host:port make test-comfyui"; exit 2; }
 	@$(BIN)/python -m pytest tests/live $(ARGS)
 
-.PHONY: help run serve test check bench conformance test-comfyui
+.PHONY: help run setup serve test check bench conformance test-comfyui

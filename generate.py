@@ -12,6 +12,7 @@ from clients.cli import Parts, run
 from clients.config import load_settings
 from clients.doctor import Finding, examine
 from clients.wiring import DEMO, comfyui_servers, open_app
+from clients.wiring.models import model_places
 from workflows.app import App
 from workflows.stamp import own_version
 
@@ -26,7 +27,7 @@ def _open_app() -> AbstractAsyncContextManager[App]:
 
 def _examine() -> Sequence[Finding]:
     settings = load_settings()
-    return examine(settings, DEMO, asyncio.run(comfyui_servers(settings)))
+    return examine(settings, DEMO, asyncio.run(comfyui_servers(settings)), model_places(settings))
 
 
 def _serve(arguments: Sequence[str]) -> None:

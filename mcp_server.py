@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import importlib
 import sys
 from collections.abc import AsyncGenerator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.tools.wire import Wire
+from utils.collecting import no_collecting
 
 if TYPE_CHECKING:
     from clients.config import Settings
@@ -46,9 +48,11 @@ def main() -> None:
 
 def serve(asked: argparse.Namespace, wire: Wire | None) -> int:
     """Serve until the end; the exit code."""
-    from clients.config import BadSettings, load_settings
-    from clients.tools import serving
+    with no_collecting():
+        from clients.config import BadSettings, load_settings
+        from clients.tools import serving
 
+        gc.freeze()  # none of it becomes garbage, and to look for some takes a tenth of the whole start
     try:
         settings = load_settings()
         server = production_server(settings)

@@ -133,7 +133,7 @@ class CivitAIClient:
             said = f"{named} is in early access until {ends}: only who bought it on its page may download it."
             raise AccessDenied(f"{said} Then set {KEY_SETTING} to that account's key.", KEY_SETTING)
         file = check_offered(chosen, model, str(named))
-        return offer_of(chosen, model, file, self._site.url)
+        return await asyncio.to_thread(offer_of, chosen, model, file, self._site.url)
 
     async def headers(self, offer: Offer) -> Mapping[str, str]:
         """For fetching the offer: our name, and the key when the address is on the API's own host."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import shutil
 import socket
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +26,11 @@ from workflows.types import ServerStatus
 
 MIN_FREE_GB = 1.0
 LOOK_SECONDS = 2.0
+MOST_TAGS = 4 * 1024 * 1024
+"""Bytes of Ollama's list of models."""
+PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
+WEIGHTS = frozenset({".safetensors", ".sft", ".gguf"}) | PICKLES
+SHOWN = 3
 HUB_FILE = re.compile(r"[\w.-]+/[\w.-]+/[\w./-]+\.\w+")
 """Repository and file on the Hub."""
 JUDGE_PACKAGES = ("torch", "torchvision", "open_clip_torch", "ultralytics", "scikit-image")
@@ -38,11 +47,24 @@ class Finding:
     next_step: str = ""
 
 
-def examine(settings: Settings, demo: Path, servers: Sequence[ServerStatus] = ()) -> list[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """Where weight files are looked for."""
+
+    installations: Sequence[Path] = ()
+    """Of ComfyUI."""
+    folders: Sequence[tuple[str, Path]] = ()
+    """Kind and folder; only those that are there."""
+
+
+def examine(
+    settings: Settings, demo: Path, servers: Sequence[ServerStatus] = (), models: Models | None = None
+) -> list[Finding]:
     """Look at this machine in the light of the settings. Takes a second or two: it asks torch for its device.
 
     `servers`: how the ComfyUI servers of the settings are now.
     """
+    models = models or Models()
     return [
         Finding(name="Python", ok=True, detail=f"{platform.python_version()} at {sys.executable}"),
         _home(settings.atelier_home),
@@ -50,6 +72,9 @@ def examine(settings: Settings, demo: Path, servers: Sequence[ServerStatus] = ()
         _packages("Judges", JUDGE_PACKAGES, "judges"),
         _device(),
         _model(settings),
+        _installations(settings, models.installations),
+        _weights(models.folders),
+        _reader(settings),
         *(_comfyui(settings, server) for server in servers),
         _files("Demo model", demo / "t2i" / "model_index.json"),
         _files("Demo CLIP", demo / "clip" / "open_clip_model.safetensors"),
@@ -110,6 +135,73 @@ def _model(settings: Settings) -> Finding:
         return Finding(name="Model", ok=True, detail=settings.atelier_local_model)
     step = "Set ATELIER_LOCAL_MODEL to a HuggingFace id, a diffusers folder or a .safetensors file."
     return Finding(name="Model", ok=True, detail="the demo model (coloured shapes and figures)", next_step=step)
+
+
+def _installations(settings: Settings, found: Sequence[Path]) -> Finding:
+    """A path that was named and is none is a fault; that there is none anywhere is not."""
+    named = [path for path in settings.comfyui_paths or () if not path.is_dir()]
+    if named:
+        step = "Set COMFYUI_PATH to folders of ComfyUI, or to off."
+        return Finding(name="ComfyUI folders", ok=False, detail=f"{_listed(named)} is not there", next_step=step)
+    step = "" if found else "Set COMFYUI_PATH to where ComfyUI lies, when there is one: its models are used."
+    return Finding(name="ComfyUI folders", ok=True, detail=_listed(found) or "none found", next_step=step)
+
+
+def _weights(folders: Sequence[tuple[str, Path]]) -> Finding:
+    """How many files there are by kind, by their names alone. Pickles are never opened."""
+    counts: Counter[str] = Counter()
+    pickles: list[Path] = []
+    for kind, folder in folders:
+        files = [file for file in folder.rglob("*") if file.suffix.lower() in WEIGHTS]
+        usable = [file for file in files if file.suffix.lower() not in PICKLES]
+        counts[kind] += len(usable)
+        pickles += [file for file in files if file.suffix.lower() in PICKLES]
+    detail = ", ".join(f"{kind.replace('_', ' ')}: {number}" for kind, number in counts.items() if number)
+    steps = [] if detail else ["atelier setup gets a model; ATELIER_MODELS names folders with models of yours."]
+    if pickles:
+        detail = f"{detail or 'none'}; {len(pickles)} that can run code when opened and are left alone"
+        steps.append(f"Get {_listed([Path(file.name) for file in pickles[:SHOWN]])} as .safetensors.")
+    return Finding(name="Model files", ok=True, detail=detail or "none found", next_step=" ".join(steps))
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def _reader(settings: Settings) -> Finding:
+    """Who reads prompts to choose models."""
+    name, model = "Language model", settings.ollama_model
+    if model is None:
+        step = "Set OLLAMA_MODEL to a model of Ollama, or to gemini-..., to have prompts read by one."
+        return Finding(name=name, ok=True, detail="none: keywords read the prompts", next_step=step)
+    if model.startswith("gemini-"):
+        missing = settings.gemini_api_key is None or _version("google-genai") is None
+        step = "Set GEMINI_API_KEY, and pip install 'atelier-mcp[gemini]'." if missing else ""
+        return Finding(name=name, ok=not missing, detail=model, next_step=step)
+    where = settings.openai_base_url or settings.ollama_host
+    shown = f"{model} at {where.rpartition('@')[2]}"
+    if not _answers(where):
+        step = "Start it, or set OLLAMA_HOST or OPENAI_BASE_URL to where it listens; keywords read prompts till then."
+        return Finding(name=name, ok=False, detail=f"{shown}, which does not answer", next_step=step)
+    there = None if settings.openai_base_url else _of_ollama(where)
+    if there is None or {model, f"{model}:latest"} & set(there):
+        return Finding(name=name, ok=True, detail=shown)
+    step = f"ollama pull {model}, or set OLLAMA_MODEL to one of: {', '.join(there) or 'none is there'}."
+    return Finding(name=name, ok=False, detail=f"{shown}, which has no such model", next_step=step)
+
+
+def _of_ollama(host: str) -> list[str] | None:
+    """The models that an Ollama has; None where it does not say."""
+    parts = urlsplit(host if "://" in host else f"http://{host}")
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    try:
+        connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=LOOK_SECONDS)
+        with closing(connection):
+            connection.request("GET", f"{parts.path.rstrip('/')}/api/tags")
+            found = json.loads(connection.getresponse().read(MOST_TAGS))
+            return [str(model["name"]) for model in found["models"]]
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return None
 
 
 def _vision(settings: Settings) -> Finding:

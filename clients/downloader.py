@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import json
 import re
 import shutil
 import time
@@ -12,10 +13,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from clients._http import USER_AGENT, check_answer, service_errors
 from utils.part_file import PartFile
+from workflows.downloads.fetching import Arrived, Check, Report, Speed
 from workflows.errors import (
     AccessDenied,
     NotFound,
@@ -25,7 +27,6 @@ from workflows.errors import (
     StorageError,
     StudioError,
 )
-from workflows.fetching import Arrived, Check, Report, Speed
 from workflows.types import Offer
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ RESERVE = 256 << 20
 ROUGHLY = 1024
 """Bytes by which the size in a catalogue may be off: CivitAI tells kibibytes."""
 LONGEST_PAUSE = 60.0
+LONGEST_WORDS = 200
+"""Characters that are repeated of what a server says."""
+MOST_REFUSAL = 1 << 16
+"""Bytes of a refusal that are read."""
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")
 
 
@@ -176,7 +181,8 @@ class _Transfer:
 
     async def _agreed(self, response: httpx2.Response) -> int | None:
         """The file's size as the server says, when it sends what is wanted, from the byte that is wanted."""
-        self._check_status(response)
+        said = await _said(response) if response.status_code in {401, 403} else ""
+        self._check_status(response, said)
         etag = response.headers.get("etag", "")
         if response.status_code == 416:
             await self._check_size(self.part.received)
@@ -195,14 +201,14 @@ class _Transfer:
         await _finished(self.part.of, etag)
         return total
 
-    def _check_status(self, response: httpx2.Response) -> None:
+    def _check_status(self, response: httpx2.Response, said: str) -> None:
         status, setting = response.status_code, SETTINGS.get(self.offer.source)
         page = response.headers.get("content-type", "").partition(";")[0].strip() == "text/html"
         elsewhere = response.request.url.host != self.client.build_request("GET", self.offer.url).url.host
         if status in {401, 403} and elsewhere:  # a presigned address that ran out; the source gives another
             raise ServiceUnavailable(f"{response.request.url.host} does not give the file ({status}). Try again later.")
         if status in {401, 403} or (status < 300 and page):
-            raise _no_entry(self.offer, response, setting or "the key of its source", self.headers)
+            raise _no_entry(self.offer, response, setting or "the key of its source", self.headers, said)
         check_answer(response, self.host)
         if status in {404, 410}:
             raise NotFound("file", self.offer.reference, hint=f"{self.host} has it no longer: search for it anew.")
@@ -324,8 +330,27 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _no_entry(offer: Offer, response: httpx2.Response, setting: str, headers: Mapping[str, str]) -> AccessDenied:
-    said = response.headers.get("x-error-message", "").strip()[:200]
+async def _said(refusal: httpx2.Response) -> str:
+    """Why, in the server's own words: a header of the Hub's, or CivitAI's JSON; empty where there are none."""
+    if words := refusal.headers.get("x-error-message", "").strip():
+        return words[:LONGEST_WORDS]
+    body = bytearray()
+    if "json" in refusal.headers.get("content-type", ""):
+        async for piece in refusal.aiter_raw():
+            body += piece
+            if len(body) > MOST_REFUSAL:
+                return ""
+    try:
+        told = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        return ""
+    words = cast(dict[str, object], told).get("message") if isinstance(told, dict) else ""
+    return " ".join(words.split())[:LONGEST_WORDS] if isinstance(words, str) else ""
+
+
+def _no_entry(
+    offer: Offer, response: httpx2.Response, setting: str, headers: Mapping[str, str], said: str
+) -> AccessDenied:
     how = said or (f"it answers {response.status_code}" if response.status_code >= 400 else "it sends a web page")
     known = any(name.lower() == "authorization" for name in headers)
     step = f"the key in {setting} is not let in" if known else f"it wants a key: set {setting}"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args
 
 from clients._hub import reading
 from clients._hub.faults import HUB, SETTING, hub_errors
@@ -20,10 +20,10 @@ from clients._hub.reading import HubFile
 from clients._hub.snapshot import Meter, fetch
 from utils.hub import HUB as USUAL_ENDPOINT
 from utils.hub import hub_answers, hub_cache
+from workflows.downloads.fetching import Arrived, Report, Speed
 from workflows.errors import AccessDenied, BadRecipe, NotFound, ServiceUnavailable, StudioError
 from workflows.families import families, family_of_base_model
-from workflows.fetching import Arrived, Report, Speed
-from workflows.types import FoundModel, ModelQuery, Offer
+from workflows.types import FoundModel, ModelKind, ModelQuery, Offer
 
 T = TypeVar("T")
 
@@ -112,10 +112,13 @@ class HuggingFaceClient:
         """Nothing is held: the library keeps its own connections."""
 
     async def search(self, query: ModelQuery) -> Sequence[FoundModel]:
-        """Raises BadRecipe for an order that is not known, ServiceError. One request, and one for each of the first."""
+        """One request, and one for each of the first. Raises BadRecipe (order, kind), ServiceError."""
         order = SORTS.get(query.sort.strip().lower())
         if order is None:
             raise BadRecipe("sort", query.sort, f"at {HUB} it is Most Downloaded, Newest, Highest Rated or Trending")
+        kinds = get_args(ModelKind)
+        if query.model_type not in {"all", *kinds}:
+            raise BadRecipe("model_type", query.model_type, f"it is one of all, {', '.join(kinds)}")
         await self._reachable()
         infos = await self._answered(self._listed, query, order)
         kept = await asyncio.to_thread(lambda: [info for info in infos if _wanted(info, query)][: query.limit])
@@ -340,13 +343,15 @@ def _meant(wanted: Reference, files: Sequence[HubFile]) -> HubFile:
         return weights[0]
     if not weights:
         raise BadRecipe("reference", str(wanted), "it has no .safetensors or .gguf file; choose another repository")
-    listed = ", ".join(f"hf:{wanted.repository}/{file.path} ({_gigabytes(file)})" for file in weights[:LISTED])
+    listed = ", ".join(f"hf:{wanted.repository}/{file.path} ({_sized(file)})" for file in weights[:LISTED])
     more = f" and {len(weights) - LISTED} more" if len(weights) > LISTED else ""
     raise BadRecipe("reference", str(wanted), f"it has several files; name one: {listed}{more}")
 
 
-def _gigabytes(file: HubFile) -> str:
-    return "size unknown" if file.size is None else f"{file.size / 1e9:.2f} GB"
+def _sized(file: HubFile) -> str:
+    if file.size is None:
+        return "size unknown"
+    return f"{file.size / 1e9:.2f} GB" if file.size >= 1e9 else f"{max(0.1, file.size / 1e6):.1f} MB"
 
 
 def _filters(query: ModelQuery) -> list[str]:

@@ -19,6 +19,7 @@ from clients._model_files.hub import hub_files
 from clients._model_files.places import Layout, find_comfyui, kind_named, layout
 from clients._model_files.reading import CORRECTABLE, KINDS, corrected, fault_of, read
 from clients._model_files.walking import Found, Walk, walk
+from utils.collecting import no_collecting
 from workflows.errors import BadRecipe, NotFound
 from workflows.families import families, family, family_of_base_model
 from workflows.folders import FOLDERS
@@ -196,8 +197,9 @@ Where = tuple[Sequence[Path], Sequence[Path] | None, Mapping[str, Sequence[Path]
 
 
 def _walked(where: Where, hub_cache: Path | None) -> tuple[Layout, Walk]:
-    there = layout(*where)
-    walked = walk(there)
+    with no_collecting():
+        there = layout(*where)
+        walked = walk(there)
     if hub_cache is not None and hub_cache.is_dir():
         there = replace(there, present=(*there.present, hub_cache), searched=(*there.searched, hub_cache))
         for file in hub_files(hub_cache):
@@ -206,7 +208,8 @@ def _walked(where: Where, hub_cache: Path | None) -> tuple[Layout, Walk]:
 
 
 def _rows_of(files: Sequence[Found], headers: Headers, known: Mapping[str, ModelRow]) -> list[ModelRow]:
-    return [read(file, headers, known.get(file.path)) for file in files]
+    with no_collecting():
+        return [read(file, headers, known.get(file.path)) for file in files]
 
 
 def _by_kind(folders: Mapping[str, Sequence[Path]]) -> Mapping[str, Sequence[Path]]:

@@ -121,6 +121,7 @@ async def test_early_access_is_told_as_a_missing_key(house: House) -> None:
     house.civitai.early.add(early.version_id)
     done = await house.get(early.reference)
     assert done.state == "failed" and "CIVITAI_API_KEY" in done.fault
+    assert "Early Access. Please use the site" in done.fault
 
 
 async def test_a_lora_of_the_hub_is_known_by_what_its_card_says(

@@ -42,6 +42,24 @@ def test_importing_anything_pulls_in_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_server_answers_before_what_only_a_call_needs_is_loaded() -> None:
+    later = (
+        "workflows.selection.analysis",
+        "workflows.downloads",
+        "clients.model_files",
+        "sqlalchemy",
+        "yaml",
+    )
+    program = (
+        "import sys, mcp_server\n"
+        "from clients.config import Settings\n"
+        "mcp_server.production_server(Settings())\n"
+        f"print([name for name in {later!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_command_line_works_without_mcp() -> None:
     program = "import sys, generate; print([name for name in sys.modules if name.split('.')[0] == 'mcp'])"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

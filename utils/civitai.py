@@ -15,6 +15,8 @@ from pathlib import PurePosixPath
 from statistics import median
 from typing import Any, cast
 
+from utils.strangers_text import text_of, without_controls
+
 SITE = "https://civitai.com"
 MOST_DESCRIPTION = 2_000
 MOST_TRIGGERS = 24
@@ -81,6 +83,7 @@ def version_facts(version: Mapping[str, Any], model: Mapping[str, Any] | None = 
     parent = table_of(version.get("model")) | {
         name: value for name, value in (model or {}).items() if value is not None
     }
+    adult, minor, real_person = is_adult(version, parent), _is_said(parent.get("minor")), _is_said(parent.get("poi"))
     facts: dict[str, Any] = {
         "title": _title(version, parent),
         "base_model": text_of(version.get("baseModel"), 100),
@@ -91,11 +94,11 @@ def version_facts(version: Mapping[str, Any], model: Mapping[str, Any] | None = 
         "downloads": _downloads(version, parent),
         "rating": _rating(parent.get("stats"), version.get("stats")),
         "defaults": picture_defaults(version, lora=is_lora(parent.get("type"))),
-        "nsfw": is_adult(version, parent),
-        "real_person": parent.get("poi") is True,
-        "minor": parent.get("minor") is True,
+        "nsfw": adult,
+        "real_person": real_person,
+        "minor": minor,
         "licence": licence_words(parent),
-        "preview_url": preview_of(version, adult=is_adult(version, parent)),
+        "preview_url": preview_of(version, adult=adult and not (minor or real_person)),
         "sha256": sha256_of(weight_file(version)),
     }
     return {name: value for name, value in facts.items() if value or _is_number(value)} | _whence(version, parent)
@@ -142,7 +145,7 @@ def is_adult(version: Mapping[str, Any], model: Mapping[str, Any]) -> bool:
 
     A level is the sum of its pictures' levels. As on the site, a model with safe pictures too is not an adult one.
     """
-    if model.get("nsfw") is True:
+    if _is_said(model.get("nsfw")):
         return True
     level = count_of(model.get("nsfwLevel")) or count_of(version.get("nsfwLevel")) or 0
     return bool(level & BLOCKED_LEVEL) or bool(level & ADULT_LEVELS and not level & SAFE_LEVELS)
@@ -177,7 +180,7 @@ _NO_TRIGGER = re.compile(
 
 def _trigger(part: str) -> str:
     """One word or phrase, or "" for what wakes nothing."""
-    word = " ".join(part.split()).strip("\"'`“”‘’*• ")
+    word = " ".join(without_controls(part).split()).strip("\"'`“”‘’*• ")
     word = re.sub(r"^(?:trigger(?: words?)?|activation)\s*[:=]\s*", "", word, flags=re.IGNORECASE)
     word = re.sub(r"(?<=[\w)]):\s*-?\d+(?:\.\d+)?(?=\s*\)*$)", "", word)
     if re.match(r"\(.*(?<!\\)\)$|[^)]*$|[^(]*$", word):  # emphasis around all of it, or half of one
@@ -199,7 +202,7 @@ def plain_text(markup: str, most: int = MOST_DESCRIPTION) -> str:
     markup = markup[:100_000]
     for start, end in _SILENT.items():
         markup = _without(markup, start, end)
-    spoken = html.unescape(_TAG.sub(_break, " ".join(markup.split())))
+    spoken = without_controls(html.unescape(_TAG.sub(_break, " ".join(markup.split()))))
     lines = (" ".join(line.split()) for line in spoken.split("\n"))
     text = "\n".join(line for line in lines if line not in {"", "-"})
     return text if len(text) <= most else f"{text[: most - 1].rsplit(maxsplit=1)[0]}…"
@@ -232,7 +235,7 @@ def _title(version: Mapping[str, Any], model: Mapping[str, Any]) -> str:
 
 def _tags(tags: object) -> tuple[str, ...]:
     named = [text_of(row.get("name")) for row in rows_of(tags)]
-    told = (text.strip().lower() for text in [*_strings(tags), *named])
+    told = (" ".join(without_controls(text[:500]).split()).lower() for text in [*_strings(tags), *named])
     return tuple(dict.fromkeys(text for text in told if 0 < len(text) <= 60))[:MOST_TAGS]
 
 
@@ -450,10 +453,6 @@ def rows_of(value: object) -> list[dict[str, Any]]:
     return [cast(dict[str, Any], row) for row in rows if isinstance(row, dict)]
 
 
-def text_of(value: object, most: int = 500) -> str:
-    return value.strip()[:most] if isinstance(value, str) else ""
-
-
 def number_of(value: object) -> float | None:
     """A finite number, which may be written as text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -477,6 +476,11 @@ def count_of(value: object) -> int | None:
 def _within(value: object, least: float, most: float) -> float | None:
     number = number_of(value)
     return number if number is not None and least <= number <= most else None
+
+
+def _is_said(value: object) -> bool:
+    """Other tools write a true value as a number or a word."""
+    return value == 1 if isinstance(value, int) else text_of(value, 10).lower() in {"true", "yes", "1"}
 
 
 def _strings(value: object) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 HUB = "https://huggingface.co"
 PATIENCE = 3.0
@@ -17,9 +17,9 @@ PATIENCE = 3.0
 
 def hub_answers(endpoint: str | None = None, patience: float = PATIENCE) -> bool:
     """Whether a connection to the Hub (or HF_ENDPOINT) opens. Behind a proxy only the proxy knows: then True."""
-    if getproxies():
-        return True
     address = urlsplit(endpoint or os.environ.get("HF_ENDPOINT") or HUB)
+    if getproxies().keys() - {"no"} and not proxy_bypass(address.hostname or ""):
+        return True
     port = address.port or (80 if address.scheme == "http" else 443)
     try:
         socket.create_connection((address.hostname or "", port), patience).close()

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, cast
 LENGTH_BYTES = 8
 MOST_HEADER_BYTES = 100_000_000
 """The safetensors library's own limit."""
-MOST_VALUES = 4_000_000
+MOST_VALUES = 1_500_000
 """Commas and brackets in a header: a bound on the memory that parsing can take. A real one has a few per tensor."""
 MOST_DIMENSIONS = 32
 MOST_ELEMENTS = 2**63

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from utils.civitai import (
+    SAFE_LEVELS,
     count_of,
     number_of,
     plain_text,
@@ -30,11 +31,12 @@ from utils.civitai import (
     triggers_of,
     version_facts,
 )
+from utils.small_files import read_small
 
 Facts = dict[str, Any]
 
 MOST_BYTES = 4 * 1024 * 1024
-"""Of a side-car; a whole version object with its pictures has some 100 KB."""
+"""Of a side-car, or a table in the metadata; a whole version object with its pictures has some 100 KB."""
 MOST_WORDS_FILE = 2_000
 """Characters of a .txt that can be trigger words; a longer one is a letter to the reader."""
 MOST_TAGS = 12
@@ -96,7 +98,7 @@ def metadata_facts(metadata: Mapping[str, str]) -> Facts:
     """What a safetensors file's own metadata says: modelspec.* (Stability AI's ModelSpec), ss_* (kohya's trainer)."""
     counted, pictures = _tag_counts(metadata)
     phrase = triggers_of(metadata.get("modelspec.trigger_phrase"))
-    said_tags = tuple(tag.strip().lower() for tag in metadata.get("modelspec.tags", "").split(",") if tag.strip())
+    said_tags = _tags(metadata.get("modelspec.tags", "").split(","))
     resolution = metadata.get("modelspec.resolution", "").lower().partition("x")
     clip_skip = metadata.get("modelspec.encoder_layer") or metadata.get("ss_clip_skip")
     facts: Facts = {
@@ -116,6 +118,7 @@ def metadata_facts(metadata: Mapping[str, str]) -> Facts:
 def _of_lora_manager(said: Facts, model: Path) -> Facts:
     version = table_of(said.get("civitai"))
     tips = _json_table(text_of(said.get("usage_tips"), 10_000))
+    level = count_of(said.get("preview_nsfw_level")) or 0
     same_file = count_of(said.get("size")) in {None, _size(model)}
     facts: Facts = {
         "title": text_of(said.get("model_name"), 200),
@@ -123,7 +126,7 @@ def _of_lora_manager(said: Facts, model: Path) -> Facts:
         "triggers": triggers_of(said.get("trainedWords")),
         "tags": _tags(said.get("tags")),
         "description": plain_text(text_of(said.get("modelDescription"), 100_000)),
-        "preview_url": _address(said.get("preview_url")),
+        "preview_url": "" if level > SAFE_LEVELS else _address(said.get("preview_url")),
         "sha256": sha256_of({"hashes": {"SHA256": said.get("sha256")}}) if same_file else "",
         "defaults": _settings(strength=tips.get("strength"), clip_skip=tips.get("clip_skip")),
     }
@@ -192,11 +195,7 @@ _READERS: Mapping[str, Callable[[Facts, Path], Facts] | None] = {
 
 def _read(model: Path, name: str, notes: list[str]) -> Facts:
     try:
-        with model.with_name(name).open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES // 2**20} MB")
-        text = raw.decode("utf-8-sig")
+        text = read_small(model.with_name(name), MOST_BYTES).decode("utf-8-sig")
         reader = _READERS[name.removeprefix(model.stem)]
         return _words(text) if reader is None else reader(table_of(json.loads(text)), model)
     except (OSError, ValueError, RecursionError) as error:
@@ -250,7 +249,7 @@ def _settings(
 
 def _json_table(text: str) -> dict[str, Any]:
     try:
-        return table_of(json.loads(text)) if text else {}
+        return table_of(json.loads(text)) if 0 < len(text) <= MOST_BYTES else {}
     except (ValueError, RecursionError):
         return {}
 
@@ -260,7 +259,7 @@ def _tag_counts(metadata: Mapping[str, str]) -> tuple[Counter[str], int]:
     counted: Counter[str] = Counter()
     for tags in _json_table(metadata.get("ss_tag_frequency", "")).values():
         for tag, count in table_of(tags).items():
-            if (word := " ".join(tag.split())[:60]) and (times := count_of(count)):
+            if (word := text_of(" ".join(tag.split()), 60)) and (times := count_of(count)):
                 counted[word] += times
     sets = _json_table(metadata.get("ss_dataset_dirs", "")).values()
     pictures = sum(count_of(table_of(row).get("img_count")) or 0 for row in sets)

@@ -7,16 +7,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 from workflows import selection
-from workflows.errors import BadRecipe, NotFound, ServiceError, StorageError, StudioError
+from workflows.errors import BadRecipe, NotFound, ServiceError, ServiceUnavailable, StorageError, StudioError
 from workflows.families import families
 from workflows.merging import merged
 from workflows.ports import Engine, ModelFiles, ModelRows, ModelSource
-from workflows.types import FoundModel, ModelInfo, ModelQuery, Scanned, TrackRecord
+from workflows.types import FoundModel, ModelInfo, ModelKind, ModelQuery, Scanned, TrackRecord
 
 if TYPE_CHECKING:
     from workflows.downloads import Downloads
@@ -28,7 +28,7 @@ FRESH_SECONDS = 10.0
 RECORD_SECONDS = 300.0
 """How long the sums over the gallery's verdicts are good."""
 DRAWABLE = frozenset({"checkpoint", "diffusion_model"})
-SOURCES_OFF = "Downloads are switched off here: the owner sets ATELIER_DOWNLOADS=on."
+SOURCES_OFF = "downloads are switched off here; the owner sets ATELIER_DOWNLOADS=on"
 
 
 Report = Callable[[int, int], None]
@@ -55,6 +55,11 @@ class Stand:
 
     models: Sequence[ModelInfo]
     libraries: Mapping[str, selection.Library]
+    names: Sequence[Mapping[str, Sequence[ModelInfo]]]
+    """The models by each of SPELLINGS."""
+    made_of: Sequence[object]
+    """What the engines list, what lies on this machine, and what the judges said: while that is the same, so is this.
+    """
     until: float
 
 
@@ -74,6 +79,9 @@ class Catalog:
     adult: bool = False
     """Whether a search may show what was made for adult pictures."""
     _stand: Stand | None = field(default=None, init=False)
+    _latest: Stand | None = field(default=None, init=False)
+    """The result of the last look, however old."""
+    _changes: int = field(default=0, init=False)
     _records: tuple[float, Mapping[str, TrackRecord]] = field(default=(float("-inf"), {}), init=False)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
@@ -82,20 +90,20 @@ class Catalog:
     async def models(self, kind: str = "all") -> list[ModelInfo]:
         """Everything of that kind, in the engines' order. Raises BadRecipe for a kind that nothing is of."""
         stand = await self.stand()
-        kinds = sorted({info.kind for info in stand.models})
-        if kind not in {"all", *kinds, *KINDS}:
-            raise BadRecipe("kind", kind, f"it is all, {', '.join(kinds or KINDS)}")
+        if kind not in {"all", *KINDS}:
+            raise BadRecipe("kind", kind, f"it is all, {', '.join(KINDS)}")
         return [info for info in stand.models if kind in {"all", info.kind}]
 
     async def find(self, name: str, kinds: Collection[str] = ()) -> ModelInfo:
         """The model of that name: as the engines spell it, its file name alone, or its title. Raises NotFound."""
-        models = [info for info in (await self.stand()).models if not kinds or info.kind in kinds]
+        stand = await self.stand()
         wanted = name.replace("\\", "/").lower()
-        for spelling in (_spelled, _file_name, _plain, _title):
-            found = [info for info in models if spelling(info) == wanted]
-            if found:
-                return found[0]
-        raise NotFound("model", name, [info.plain_name for info in models], "list_models tells what is here.")
+        for named in stand.names:
+            found = next((info for info in named.get(wanted, ()) if not kinds or info.kind in kinds), None)
+            if found is not None:
+                return found
+        others = [info.plain_name for info in stand.models if not kinds or info.kind in kinds]
+        raise NotFound("model", name, others, "list_models tells what is here.")
 
     async def known(self, name: str, kinds: Collection[str] = ()) -> ModelInfo | None:
         """As `find`; None for a name that is not in the catalogue, which an engine may know all the same."""
@@ -105,13 +113,14 @@ class Catalog:
 
     async def stand(self) -> Stand:
         """The catalogue now; at most FRESH_SECONDS old."""
-        held = self._stand
-        if held is None or held.until < time.monotonic():
+        while (held := self._stand) is None or held.until < time.monotonic():
             async with self._looking:
                 if self._stand is held:
-                    self._stand = await self._look()
-        assert self._stand is not None
-        return self._stand
+                    changes = self._changes
+                    self._latest = await self._look(self._latest)
+                    if changes == self._changes:  # else it may be from before the change: once more
+                        self._stand = self._latest
+        return held
 
     async def look_ahead(self) -> None:
         """Take the first look before somebody asks; whoever asks meanwhile waits for this one."""
@@ -155,6 +164,7 @@ class Catalog:
 
     def forget(self) -> None:
         """Something changed: look anew when next asked."""
+        self._changes += 1
         self._stand = None
 
     async def records(self) -> Mapping[str, TrackRecord]:
@@ -166,19 +176,31 @@ class Catalog:
             self._records = (time.monotonic() + RECORD_SECONDS, records)
         return records
 
-    async def _look(self) -> Stand:
+    async def _look(self, before: Stand | None) -> Stand:
+        """What is here now. Where nothing changed it is `before` again: to know a large library takes a while."""
         await asyncio.to_thread(families)  # reads its table from the disk the first time
-        listed: list[ModelInfo] = []
-        for rows in await asyncio.gather(*(_listed(engine) for engine in self.engines)):
-            listed += rows
-        files = await self.files.all() if self.files is not None else ()
-        records, names = await self.records(), [engine.name for engine in self.engines]
-        models = await asyncio.to_thread(merged, listed, files, names)
+        *listed, files = await asyncio.gather(*(_listed(engine) for engine in self.engines), self._files())
+        made_of = (*listed, files, await self.records())
+        return await asyncio.to_thread(self._stand_of, made_of, before)
+
+    async def _files(self) -> list[ModelInfo]:
+        return list(await self.files.all()) if self.files is not None else []
+
+    def _stand_of(self, made_of: tuple[Any, ...], before: Stand | None) -> Stand:
+        until = time.monotonic() + FRESH_SECONDS
+        if before is not None and before.made_of == made_of:
+            return replace(before, until=until)
+        *listed, files, records = made_of
+        names = [engine.name for engine in self.engines]
+        models = merged([info for rows in listed for info in rows], files, names)
         choosable = {name: [info for info in models if self._choosable(info, name)] for name in names}
-        libraries = {
-            name: await asyncio.to_thread(selection.Library, infos, records) for name, infos in choosable.items()
-        }
-        return Stand(models=models, libraries=libraries, until=time.monotonic() + FRESH_SECONDS)
+        return Stand(
+            models=models,
+            libraries={name: selection.Library(infos, records) for name, infos in choosable.items()},
+            names=[_by(spelling, models) for spelling in SPELLINGS],
+            made_of=made_of,
+            until=until,
+        )
 
     def _choosable(self, info: ModelInfo, engine: str) -> bool:
         if info.engine != engine:
@@ -210,11 +232,15 @@ class Catalog:
             else:
                 found.append(answer)
         if not found:
-            raise next(answer for answer in answers if isinstance(answer, StudioError))
+            raise _nobody_answered([answer for answer in answers if isinstance(answer, ServiceError)])
         return in_turn(found)[: query.limit], faults
 
 
-KINDS = ("checkpoint", "diffusion_model", "lora", "vae", "text_encoder", "controlnet", "upscaler", "embedding")
+KINDS = get_args(ModelKind)
+
+
+def _nobody_answered(faults: Sequence[ServiceError]) -> ServiceError:
+    return faults[0] if len(faults) == 1 else ServiceUnavailable(" ".join(map(str, faults)))
 
 
 def in_turn(lists: Sequence[Sequence[FoundModel]]) -> list[FoundModel]:
@@ -223,11 +249,18 @@ def in_turn(lists: Sequence[Sequence[FoundModel]]) -> list[FoundModel]:
     return [one[place] for place in range(most) for one in lists if place < len(one)]
 
 
-async def _listed(engine: Engine) -> Sequence[ModelInfo]:
+async def _listed(engine: Engine) -> list[ModelInfo]:
     """An engine that is down has nothing now."""
     with suppress(StudioError):
-        return await engine.models()
-    return ()
+        return list(await engine.models())
+    return []
+
+
+def _by(spelling: Callable[[ModelInfo], str], models: Sequence[ModelInfo]) -> Mapping[str, Sequence[ModelInfo]]:
+    found: dict[str, list[ModelInfo]] = {}
+    for info in models:
+        found.setdefault(spelling(info), []).append(info)
+    return found
 
 
 def _spelled(info: ModelInfo) -> str:
@@ -244,3 +277,7 @@ def _plain(info: ModelInfo) -> str:
 
 def _title(info: ModelInfo) -> str:
     return info.facts.title.lower()
+
+
+SPELLINGS = (_spelled, _file_name, _plain, _title)
+"""How a model may be named, the surest way first."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from utils.content_validator import UNREAD, check_texts, embedded_texts, shows_minor, shows_person
 from workflows.errors import Refused
-from workflows.types import MAX_PROMPT, WORDLESS, FamilyProfile, Recipe
+from workflows.types import MAX_PROMPT, WORDLESS, FamilyProfile, ModelFacts, Recipe
 
 __all__ = ["ContentRules", "edits", "embedded_texts"]
 
@@ -20,6 +20,9 @@ log = logging.getLogger("atelier.content")
 
 UNREAL = "demo"
 """The family that draws coloured shapes alone: its words are kept for what it can read."""
+A_MINOR = "a child"
+SOMEBODY_REAL = "a celebrity"
+"""What stands in the rules' texts for what a file's facts say of whom it shows."""
 SAFE_WORDS = ("nsfw", "nude")
 SAFE_WORDS_WITH_MINORS = (*SAFE_WORDS, "suggestive")
 
@@ -36,10 +39,24 @@ class ContentRules:
         `uploads`: what the input pictures say of how they were made (`embedded_texts`). Every recipe that is drawn has
         to pass, so a reworded one too. The log gets the rule's name and nothing of the text.
         """
+        self._refuse(recipe, (), uploads)
+
+    def check_lora(self, recipe: Recipe, facts: ModelFacts) -> None:
+        """Raise Refused when a LoRA of these facts may not be used for the recipe. Call on a thread, as `check`.
+
+        Whom it was made of is in the picture, though no word of the prompt says so. Its tags are those of its training
+        pictures: one of them alone does not make it adult, but none may be with a minor.
+        """
+        minor = facts.minor or shows_minor(facts.title, *facts.tags)
+        marks = [*([A_MINOR] if minor else []), *([SOMEBODY_REAL] if facts.real_person else [])]
+        tags = facts.tags if minor or self.strict(recipe) else ()
+        self._refuse(recipe, [facts.title, *tags, *marks], ())
+
+    def _refuse(self, recipe: Recipe, more: Sequence[str], uploads: Sequence[str]) -> None:
         found = check_texts(
             recipe.prompt,
             recipe.negative,
-            [text for lora in recipe.loras for text in (lora.name, *lora.triggers)],
+            [*_of_loras(recipe), *more],
             recipe.cfg,
             self.adult,
             sources=uploads,
@@ -53,7 +70,7 @@ class ContentRules:
 
     def strict(self, recipe: Recipe) -> bool:
         """Whether the recipe speaks of a minor, so that its picture is looked at more closely."""
-        return shows_minor(recipe.prompt, recipe.mask_text or "", *(lora.name for lora in recipe.loras))
+        return shows_minor(recipe.prompt, recipe.mask_text or "", *_of_loras(recipe))
 
     def safeguarded(self, recipe: Recipe, profile: FamilyProfile) -> Recipe:
         """The recipe with words against nudity in its negative prompt, where the family reads one; the prompt stays.
@@ -72,12 +89,17 @@ class ContentRules:
     def _safe_words(self, recipe: Recipe) -> Sequence[str]:
         if self.strict(recipe):
             return SAFE_WORDS_WITH_MINORS
-        return SAFE_WORDS if not self.adult and shows_person(recipe.prompt) else ()
+        return SAFE_WORDS if not self.adult and shows_person(recipe.prompt, *_of_loras(recipe)) else ()
 
 
 def edits(recipe: Recipe) -> bool:
     """Whether the picture is made from one that was given, so that somebody in it would be changed by the words."""
     return (recipe.task != "txt2img" and recipe.task not in WORDLESS) or bool(recipe.references)
+
+
+def _of_loras(recipe: Recipe) -> list[str]:
+    """Names, and the words that are drawn with them."""
+    return [text for lora in recipe.loras for text in (lora.name, *lora.triggers)]
 
 
 def _words(negative: str) -> set[str]:

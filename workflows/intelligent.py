@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,9 +16,10 @@ from pkgutil import resolve_name
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from utils.civitai import sampler_words
+from utils.civitai import OWN_SCHEDULES, sampler_words
 from workflows.asking import recipe_from
-from workflows.errors import revived
+from workflows.errors import BadRecipe, JobCancelled, NotFound, nearest, revived
+from workflows.folders import FOLDERS, kind_of_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OPENER = "clients.wiring:open_with"
 """Who builds the App. By name, because the core knows no adapter."""
+FURTHER = (
+    "aspect auto_retry best_of checks clip_skip engine hires keep loras model positive_threshold retry_limit "
+    "retry_strategy scheduler transparent validate"
+).split()
+"""Arguments of the tool generate_image that are taken besides those that `generate` spells out."""
+OWN = "style quality num_images seed steps cfg_scale sampler width height negative_prompt".split()
 WAIT_SECONDS = 24 * 3600.0
 """A script waits for its picture; a day is the bound that every wait has."""
 
@@ -52,15 +60,15 @@ class IntelligentPipelineBuilder:
 
     @classmethod
     def from_comfyui_auto(
-        cls, search_paths: Sequence[str | Path] | None = None, enable_ollama: bool = False, **settings: Any
+        cls, search_paths: str | Path | Sequence[str | Path] | None = None, enable_ollama: bool = False, **settings: Any
     ) -> Self:
         """Models of the ComfyUI installations on this machine: those at `search_paths`, or in the usual places.
 
         A ComfyUI server that runs draws; otherwise this process does. `enable_ollama`: a language model reads the
-        prompts (the one that OLLAMA_MODEL names, else llama3.2).
+        prompts (the one that OLLAMA_MODEL names, else llama3.2). Raises NotFound for a search path that is not there.
         """
         if search_paths is not None:
-            settings["comfyui_path"] = tuple(str(path) for path in search_paths) or ("off",)
+            settings["comfyui_path"] = tuple(map(_installation, _several(search_paths))) or ("off",)
         return cls(enable_ollama=enable_ollama, **settings)
 
     @classmethod
@@ -72,10 +80,12 @@ class IntelligentPipelineBuilder:
     ) -> Self:
         """Models of these folders, by kind: {"checkpoint": ["/models/checkpoints"], "lora": [...], "vae": [...]}.
 
-        Only these: no ComfyUI is looked for, on disk or running, unless a setting names one.
+        A kind may be spelled as ComfyUI's folder for it: checkpoints, loras, unet. Only these: no ComfyUI is looked
+        for, on disk or running, unless a setting names one.
         """
-        several = {kind: [paths] if isinstance(paths, str | Path) else paths for kind, paths in model_paths.items()}
-        settings["atelier_models"] = tuple(f"{kind}={path}" for kind, paths in several.items() for path in paths)
+        settings["atelier_models"] = tuple(
+            f"{_kind(kind)}={path}" for kind, paths in model_paths.items() for path in _several(paths)
+        )
         settings.setdefault("comfyui_path", ("off",))
         settings.setdefault("comfyui_url", "off")
         return cls(enable_ollama=enable_ollama, **settings)
@@ -98,10 +108,11 @@ class IntelligentPipelineBuilder:
         """A picture, or a list of them when `num_images` is above 1.
 
         `sampler` in ComfyUI's words or A1111's ("DPM++ 2M Karras"). `further`: any other argument of the tool
-        generate_image by its name, such as model, loras, checks, best_of. What is left out is chosen. Raises what the
-        tool would: BadRecipe, Refused, EngineError, ...
+        generate_image by its name that takes no picture, such as model, loras, checks, best_of. What is left out is
+        chosen. Raises what the tool would: BadRecipe, Refused, EngineError, ...
         """
-        words = sampler_words(sampler) if sampler else None
+        _check_names(further)
+        words = _sampler(sampler)
         given = further | {
             "prompt": prompt,
             "style": style,
@@ -110,8 +121,8 @@ class IntelligentPipelineBuilder:
             "seed": -1 if seed is None else seed,
             "steps": steps,
             "cfg": cfg_scale,
-            "sampler": words[0] if words else sampler,
-            "scheduler": (words[1] or None) if words else further.get("scheduler"),
+            "sampler": words[0],
+            "scheduler": further.get("scheduler") or words[1],
             "width": width,
             "height": height,
             "negative_prompt": negative_prompt,
@@ -131,9 +142,7 @@ class IntelligentPipelineBuilder:
         if loop is None or thread is None or context is None:
             return
         asyncio.run_coroutine_threadsafe(_left(context), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        _stop(loop, thread)
 
     def __enter__(self) -> Self:
         return self
@@ -145,6 +154,8 @@ class IntelligentPipelineBuilder:
 
     def _call(self, work: Callable[[App], Awaitable[T]]) -> T:
         """Carry out `work` on the App's own loop and wait; Ctrl-C cancels it."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("The builder waits for its own thread, so it cannot be called there: await the App.")
         app, loop = self._opened()
 
         async def whole() -> T:
@@ -167,10 +178,68 @@ class IntelligentPipelineBuilder:
                 try:
                     self._app = asyncio.run_coroutine_threadsafe(_entered(context), loop).result()
                 except BaseException:
-                    loop.call_soon_threadsafe(loop.stop)
+                    _stop(loop, thread)
                     raise
                 self._loop, self._thread, self._context = loop, thread, context
+                _close_at_exit(self)
             return self._app, self._loop
+
+
+def _close_at_exit(builder: IntelligentPipelineBuilder) -> None:
+    """Before the interpreter takes the threads away that closing needs, which the public atexit is too late for."""
+    import atexit
+
+    known = weakref.ref(builder)
+
+    def close() -> None:
+        if (left := known()) is not None:
+            left.close()
+
+    getattr(threading, "_register_atexit", atexit.register)(close)
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def _several(paths: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    return [paths] if isinstance(paths, str | Path) else paths
+
+
+def _installation(path: str | Path) -> str:
+    """Where ComfyUI lies, for a path to it or to its folder of models. Raises NotFound."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise NotFound("folder", str(path), hint="search_paths are folders of ComfyUI, or that hold some.")
+    above = folder.resolve().parent
+    return str(above if folder.resolve().name == "models" and (above / "main.py").is_file() else folder)
+
+
+def _kind(name: str) -> str:
+    return name if name in FOLDERS else kind_of_folder(name) or name
+
+
+def _sampler(name: str | None) -> tuple[str | None, str | None]:
+    """ComfyUI's sampler, and its scheduler where the name says it: what A1111 would add by itself is the engine's to
+    choose."""
+    words = sampler_words(name) if name else None
+    if name is None or words is None:
+        return name, None
+    said = words[0] not in OWN_SCHEDULES or OWN_SCHEDULES[words[0]].replace("_", " ") in name.lower().replace("_", " ")
+    return words[0], (words[1] or None) if said else None
+
+
+def _check_names(further: Mapping[str, Any]) -> None:
+    """Raises BadRecipe for an argument that is none."""
+    for name, value in further.items():
+        if name not in FURTHER:
+            near = nearest(name, [*FURTHER, *OWN])
+            meant = f"did you mean {', '.join(near)}? " if near else ""
+            raise BadRecipe("argument", name, f"{meant}generate takes {', '.join(FURTHER)} besides its own")
+        if name == "model" and isinstance(value, Path):
+            raise BadRecipe("model", str(value), "it is a name; folders with models are given to from_paths")
 
 
 async def _entered(context: AbstractAsyncContextManager[App]) -> App:
@@ -190,6 +259,8 @@ async def _drawn(app: App, given: Mapping[str, Any]) -> list[Image]:
         raise
     if job.fault is not None:
         raise revived(job.fault.code, job.fault.message)
+    if not job.item_ids:
+        raise JobCancelled(f"There is no picture: the builder was closed, or the job cancelled. (job {job.id})")
     return [await _picture(app, item_id) for item_id in job.item_ids]
 
 
@@ -205,8 +276,9 @@ async def _stats(app: App) -> dict[str, Any]:
     for info in await app.catalog.models():
         by_kind[info.kind] = by_kind.get(info.kind, 0) + 1
     engines, machine = await app.engines(), await app.machine()
+    known = "cuda" if machine.gpu_gb else "cpu"
     return {
-        "device": next((status.device for status in engines if status.available and status.device), None),
+        "device": next((status.device for status in engines if status.available and status.device), known),
         "ollama_enabled": app.chooser.text_model is not None,
         "orchestrator": {"total_models": sum(by_kind.values()), "by_type": by_kind},
         "resources": {"gpu_memory_gb": machine.gpu_gb, "ram_gb": round(machine.ram_gb, 1)},

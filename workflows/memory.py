@@ -48,6 +48,8 @@ MOSTLY = 0.5
 """Where less than this share of a render is in the memory, streaming is felt; our judgement."""
 FILES = 1.1
 """RAM that streaming takes, in sizes of the files."""
+SLOW_GB = 1.0
+"""Weights from which on a CPU takes minutes for a picture: Stable Diffusion 1.5 has twice as much in full precision."""
 UNIFIED = 0.7
 """Share of Apple's unified memory that a model may take."""
 BYTES: Mapping[str, float] = {
@@ -442,8 +444,14 @@ def _fits(need: Need, device: Device, engine: str, way: Way, whole: int, peak: i
         also = f", with {_listed(steps)}" if steps else ""
         return f"{start}: ComfyUI streams what does not fit while it draws{also}.{_from_disk(need, device)}"
     if not steps:
-        return f"{start}: it fits as it is."
-    return f"{start}: {_listed(steps)} {'bring' if len(steps) > 1 else 'brings'} it to {_gb(peak)} GB."
+        return f"{start}: it fits as it is.{_on_the_cpu(need, device)}"
+    brought = f"{_listed(steps)} {'bring' if len(steps) > 1 else 'brings'} it to {_gb(peak)} GB."
+    return f"{start}: {brought}{_on_the_cpu(need, device)}"
+
+
+def _on_the_cpu(need: Need, device: Device) -> str:
+    slow = device.kind == "cpu" and need.weights > SLOW_GB * GB
+    return " It draws on the CPU, which is slow: minutes for a picture." if slow else ""
 
 
 def _from_disk(need: Need, device: Device) -> str:

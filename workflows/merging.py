@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import PurePosixPath
 
 from workflows.families import families
@@ -65,9 +66,18 @@ def drawn_in_process(info: ModelInfo, known: Mapping[str, object]) -> bool:
     """Whether the in-process engine takes such a file: a whole checkpoint or a LoRA of a family with a pipeline."""
     if info.kind not in {"checkpoint", "lora"} or info.family not in known:
         return False
-    if not families()[info.family].pipelines or PurePosixPath(info.path or "").suffix not in OPENED_IN_PROCESS:
+    if info.family not in _with_pipelines() or PurePosixPath(info.path or "").suffix not in OPENED_IN_PROCESS:
         return False
     return info.kind == "lora" or {"model", "text_encoder"} <= set(info.parts)
+
+
+@cache
+def _with_pipelines() -> frozenset[str]:
+    """Families with a pipeline of their own or of their kin; none that is made for one purpose has its kin's."""
+    kins = {one.kin for one in families().values() if one.pipelines}
+    return frozenset(
+        name for name, one in families().items() if one.pipelines or (one.kin in kins and not one.comfyui.special)
+    )
 
 
 def _place(info: ModelInfo) -> tuple[str, str]:

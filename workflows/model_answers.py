@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflows import families as family_table
 from workflows import selection
 from workflows.answers import Answer, shortened
 from workflows.catalog import DRAWABLE, Catalog
+from workflows.errors import NotFound
 from workflows.model_rows import analysis_row, found_row, lora_row, model_row, ranked_row
 from workflows.types import (
     ModelInfo,
     ModelQuery,
+    PromptAnalysis,
     Ranked,
     Recipe,
 )
@@ -21,6 +23,8 @@ from workflows.types import (
 if TYPE_CHECKING:
     from workflows.choosing import Chooser
 
+SUGGESTED = 5
+"""Models in one answer."""
 LONG_TEXT = 1500
 """Characters of a description in the answer about one model."""
 
@@ -28,8 +32,13 @@ LONG_TEXT = 1500
 async def model_list(
     catalog: Catalog, *, kind: str = "all", query: str = "", family: str | None = None, limit: int = 50
 ) -> Answer:
-    """The models of a kind whose names, titles, tags or families hold every word of the query; most used first."""
-    found = [info for info in await catalog.models(kind) if family in {None, info.family} and _matches(info, query)]
+    """The models of a kind whose names, titles, tags or families hold every word of the query; most used first.
+
+    Raises BadRecipe for a kind that is none, NotFound for a family that is none.
+    """
+    models = await catalog.models(kind)
+    wanted = family and _family(family, {info.family for info in models})
+    found = [info for info in models if wanted in {None, info.family} and _matches(info, query)]
     kinds: dict[str, int] = {}
     for info in found:
         kinds[info.kind] = kinds.get(info.kind, 0) + 1
@@ -43,11 +52,7 @@ async def lora_list(
     loras = [info for info in await catalog.models("lora") if _matches(info, query)]
     answer: Answer = {}
     if compatible_with:
-        family = (
-            compatible_with
-            if compatible_with in family_table.families()
-            else (await catalog.find(compatible_with)).family
-        )
+        family = await _family_of(catalog, compatible_with)
         loras = [info for info in loras if family_table.lora_fits(info.family, family) > 0]
         answer["family"] = family
     return {"loras": _rows(loras, limit), "total": len(loras)} | answer
@@ -76,12 +81,11 @@ async def model_details(catalog: Catalog, name: str) -> Answer:
 
 async def suggested_models(chooser: Chooser, task: str, style: str | None = None, subject: str | None = None) -> Answer:
     """Models for what is to be made, best first, with the parts of each score."""
-    analysis, notes = await chooser.read(", ".join(part for part in (subject, task) if part), style)
-    recipe = Recipe(prompt=task or "a picture")
-    stand = await chooser.catalog.stand()
-    ranked = [one for library in stand.libraries.values() for one in await chooser.ranked(library, analysis, recipe)]
-    ranked.sort(key=lambda one: -one.score)
-    answer: Answer = {"models": [ranked_row(one) for one in ranked[:5]], "analysis": analysis_row(analysis)}
+    words = ", ".join(part for part in (subject, task) if part)
+    await asyncio.to_thread(chooser.rules.check, Recipe(prompt=words or "a picture"))
+    analysis, notes = await chooser.read(words, style)
+    ranked = await _able(chooser, analysis, Recipe(prompt=words or "a picture"), SUGGESTED)
+    answer: Answer = {"models": [ranked_row(one) for one in ranked], "analysis": analysis_row(analysis)}
     if notes:
         answer["notes"] = list(notes)
     answer["next"] = _use(ranked)
@@ -93,17 +97,13 @@ async def suggested_loras(chooser: Chooser, prompt: str, model: str = "auto", mo
 
     Raises NotFound.
     """
+    await asyncio.to_thread(chooser.rules.check, Recipe(prompt=prompt or "a picture"))
     catalog, stand = chooser.catalog, await chooser.catalog.stand()
     analysis, notes = await chooser.read(prompt)
+    name: str | None = model
     if model in {"auto", ""}:
-        ranked = [
-            one
-            for library in stand.libraries.values()
-            for one in await chooser.ranked(library, analysis, Recipe(prompt=prompt or "a picture"))
-        ]
-        name = max(ranked, key=lambda one: one.score).name if ranked else None
-    else:
-        name = model
+        ranked = await _able(chooser, analysis, Recipe(prompt=prompt or "a picture"), 1)
+        name = ranked[0].name if ranked else None
     if name is None:
         return {"loras": [], "model": None, "next": "No model is here to use a LoRA with: see search_models."}
     info = await catalog.find(name, DRAWABLE)
@@ -125,6 +125,14 @@ async def suggested_loras(chooser: Chooser, prompt: str, model: str = "auto", mo
     return answer
 
 
+async def _able(chooser: Chooser, analysis: PromptAnalysis, recipe: Recipe, most: int) -> list[Ranked]:
+    """The models that suit best and can be drawn with now, whoever draws."""
+    stand = await chooser.catalog.stand()
+    ranked = [one for library in stand.libraries.values() for one in await chooser.ranked(library, analysis, recipe)]
+    ranked.sort(key=lambda one: -one.score)
+    return await chooser.able(ranked, recipe, most)
+
+
 async def search_answer(catalog: Catalog, query: ModelQuery, source: str = "all") -> Answer:
     """What the world offers. Raises BadRecipe, ServiceError."""
     found, faults = await catalog.search(query, source)
@@ -134,6 +142,23 @@ async def search_answer(catalog: Catalog, query: ModelQuery, source: str = "all"
         answer["unanswered"] = faults
     step = "download_model(reference=...) fetches one" if found else "Other words, model_type='all' or no base_model"
     return answer | {"next": f"{step}."}
+
+
+async def _family_of(catalog: Catalog, named: str) -> str:
+    """Of a model or family by its name; a model counts first where a family is only spelled like it."""
+    if named in family_table.families():
+        return named
+    info = await catalog.known(named)
+    told = info.family if info else family_table.family_of_base_model(named)
+    return told or (await catalog.find(named)).family
+
+
+def _family(name: str, here: Collection[str]) -> str:
+    """The family that a word stands for: its name, CivitAI's spelling, or one that only files here have."""
+    found = name if name in here else family_table.family_of_base_model(name)
+    if found is None:
+        raise NotFound("model family", name, family_table.families())
+    return found
 
 
 def _profile(name: str) -> Answer:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workflows.downloads import Plan
 from workflows.types import Choice, Download, FoundModel, ModelFacts, ModelInfo, PromptAnalysis, Ranked, RankedLora
+
+if TYPE_CHECKING:
+    from workflows.downloads import Plan
 
 Answer = dict[str, Any]
 FEW_TAGS = 6
@@ -98,7 +100,8 @@ def download_answer(download: Download) -> Answer:
     """The answer of download_model for a download in any state."""
     answer = download_row(download)
     if download.info is not None:
-        answer["model"] = model_row(download.info)
+        row = model_row(download.info)  # the file's own: which engine takes it is the catalogue's to tell
+        answer["model"] = {name: value for name, value in row.items() if (name, value) != ("engine", "none")}
     told = {"path": download.path, "error": download.fault, "note": download.note}
     answer |= {name: value for name, value in told.items() if value}
     answer["next"] = _after(download)
@@ -124,9 +127,12 @@ def stopped_download(before: Download, after: Download) -> Answer:
 
 def _after(download: Download) -> str:
     if download.state == "succeeded":
-        drawn = download.info is not None and download.info.kind in {"checkpoint", "diffusion_model"}
-        name = download.info.name if download.info else download.offer.name
-        return f"generate_image(prompt=..., model={name!r})" if drawn else f"get_model_info({name!r})"
-    if download.state in {"failed", "interrupted", "cancelled"}:
+        name, kind = (download.info.name, download.info.kind) if download.info else (download.offer.name, "")
+        if kind in {"checkpoint", "diffusion_model"}:
+            return f"generate_image(prompt=..., model={name!r})"
+        return f"generate_image(prompt=..., loras=['{name}:0.8'])" if kind == "lora" else f"get_model_info({name!r})"
+    if download.state == "failed":
+        return f"Do what the error says, then download_model({download.reference!r}) tries again."
+    if download.state in {"interrupted", "cancelled"}:
         return f"download_model({download.reference!r}) goes on where it stopped."
     return f"get_progress(job_id='{download.id}', wait_seconds=40)"

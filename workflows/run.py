@@ -20,7 +20,7 @@ from workflows.loop import Loop, Permit, unchanged
 from workflows.pace import Mark, marked, seconds_left
 from workflows.ports import Engine, Graphs, Jobs, Recorder, Store
 from workflows.stamp import stamped_item
-from workflows.tasks import called_off
+from workflows.tasks import called_off, ended_within
 from workflows.types import (
     MAX_SEED,
     Attempt,
@@ -114,15 +114,7 @@ class Run:
         """Wait at most `seconds` for the end; `listener` hears of every step meanwhile."""
         if listener is not None:
             listener(self.job.progress)
-            self._listeners.append(listener)
-        try:
-            async with asyncio.timeout(seconds):
-                await self.ended.wait()
-        except TimeoutError:
-            pass
-        finally:
-            if listener is not None:
-                self._listeners.remove(listener)
+        await ended_within(self.ended, seconds, self._listeners, listener)
         return self.job
 
     # ------------------------------------------------------------------ the task

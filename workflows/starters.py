@@ -70,7 +70,8 @@ def starter(name: str) -> Starter:
     """Raises NotFound."""
     found = next((one for one in starters() if one.name == name), None)
     if found is None:
-        raise NotFound("starter model", name, [one.name for one in starters()])
+        names = [one.name for one in starters()]
+        raise NotFound("starter model", name, names, f"There are {', '.join(names)}.")
     return found
 
 

@@ -137,6 +137,7 @@ class Studio:
         pictures = {role: await self._input_of(item, key) for role, key in recipe.pictures.items()}
         pinned = recipe.but(engine=item.engine, model=recipe.model or item.model or None)
         takes = next((engine for engine in self.engines if engine.name == item.engine), None)
+        await self._look(pinned)
         same = takes is not None and await takes.refusal(pinned) is None
         return await self.submit(pinned if same else recipe, pictures, as_it_is="model" not in overrides)
 
@@ -235,8 +236,18 @@ class Studio:
         recipe, notes = await self.chooser.tuned(recipe, profile, engine, choice.analysis if choice else None)
         return recipe, choice.but(notes=(*choice.notes, *notes)) if choice else None
 
+    async def _look(self, recipe: Recipe) -> None:
+        """Know the files of this machine before an engine is asked: it takes the owner's word for what they are.
+
+        Raises Refused when one that the recipe names may not be used for it.
+        """
+        if self.chooser is not None and recipe.task not in WORDLESS:
+            await self.chooser.catalog.stand()
+            await self.chooser.admit(recipe)
+
     async def _choose(self, recipe: Recipe) -> Engine:
         """The named engine, or the first that does not refuse."""
+        await self._look(recipe)
         named = [engine for engine in self.engines if recipe.engine in {"auto", engine.name}]
         if not named:
             raise NotFound("engine", recipe.engine, ["auto", *(engine.name for engine in self.engines)])
@@ -340,4 +351,6 @@ def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
     if overrides.get("seed", item.seed) != item.seed:
         kept["batch_index"] = None
     once = item.recipe.acceptance.but(auto_retry=False, best_of=1)
+    if item.rendered.prompt == selection.with_triggers(item.recipe.prompt, item.recipe.loras):
+        kept["prompt"] = item.recipe.prompt  # in the person's own words; those for the LoRAs come to them again
     return item.rendered.but(**kept | {"acceptance": once} | dict(overrides))

@@ -1,15 +1,31 @@
-"""Stopping tasks that were begun ahead of need."""
+"""Waiting for tasks, and stopping those that were begun ahead of need."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from workflows.errors import StudioError
 
 log = logging.getLogger("atelier.run")
+
+T = TypeVar("T")
+
+
+async def ended_within(ended: asyncio.Event, seconds: float, listeners: list[T], listener: T | None) -> None:
+    """Wait at most `seconds` for the end; `listener` is among those who hear of every step meanwhile."""
+    if listener is not None:
+        listeners.append(listener)
+    try:
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    except TimeoutError:
+        pass
+    finally:
+        if listener is not None:
+            listeners.remove(listener)
 
 
 async def called_off(tasks: Collection[asyncio.Task[Any]]) -> str:

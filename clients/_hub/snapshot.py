@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from clients._hub.faults import hub_errors
+from workflows.downloads.placing import room
 from workflows.errors import StorageError
-from workflows.placing import room
 
 AT_ONCE = 4
 """Files that are fetched at the same time."""

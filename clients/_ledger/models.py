@@ -14,12 +14,13 @@ from sqlalchemy.dialects.sqlite import insert
 from clients._ledger.database import Database
 from clients._ledger.reading import log
 from clients._ledger.tables import UNSCORED, models
-from workflows.types import ModelInfo, ModelRow, TrackRecord
+from utils.collecting import no_collecting
+from workflows.types import ModelRow, TrackRecord
 
 AT_ONCE = 500
 """Rows that are parsed in one go: a few milliseconds, in which no other thread of this process runs."""
 
-_INFOS = TypeAdapter(list[ModelInfo])
+_ROWS = TypeAdapter(list[ModelRow])
 _NEW = insert(models)
 _WRITE = _NEW.on_conflict_do_update(
     index_elements=["path"], set_={name: _NEW.excluded[name] for name in ("signature", "body", "stamp")}
@@ -147,28 +148,33 @@ def _row(row: ModelRow, stamp: int) -> dict[str, Any]:
 
 def _parsed(found: Sequence[sa.Row[Any, Any, Any, Any]]) -> dict[str, ModelRow]:
     rows: dict[str, ModelRow] = {}
-    for first in range(0, len(found), AT_ONCE):
-        some = found[first : first + AT_ONCE]
-        for row, info in zip(some, _infos([row.body for row in some]), strict=True):
-            if info is None:
-                log.warning("left out until it is read anew: the weight file %s", row.path)
-                continue
-            rows[row.path] = ModelRow.model_construct(
-                path=row.path, signature=row.signature, info=info, corrections=json.loads(row.corrections)
-            )
+    with no_collecting():
+        for first in range(0, len(found), AT_ONCE):
+            some = found[first : first + AT_ONCE]
+            for (path, *_), row in zip(some, _rows([_text(*row) for row in some]), strict=True):
+                if row is None:
+                    log.warning("left out until it is read anew: the weight file %s", path)
+                    continue
+                rows[path] = row
     return rows
 
 
-def _infos(bodies: Sequence[str]) -> Iterable[ModelInfo | None]:
+def _text(path: str, signature: str, body: str, corrections: str) -> str:
+    """A ModelRow as JSON: to have it parsed whole is twice as fast as to put it together in Python."""
+    told = f'"path":{json.dumps(path)},"signature":{json.dumps(signature)}'
+    return f'{{{told},"info":{body},"corrections":{corrections}}}'
+
+
+def _rows(texts: Sequence[str]) -> Iterable[ModelRow | None]:
     """Parsed together, which is twice as fast as one by one; alone where one of them is of another version."""
     try:
-        return _INFOS.validate_json(f"[{','.join(bodies)}]")
+        return _ROWS.validate_json(f"[{','.join(texts)}]")
     except ValidationError:
-        return [_info(body) for body in bodies]
+        return [_alone(text) for text in texts]
 
 
-def _info(body: str) -> ModelInfo | None:
+def _alone(text: str) -> ModelRow | None:
     try:
-        return ModelInfo.model_validate_json(body)
+        return ModelRow.model_validate_json(text)
     except ValidationError:
         return None

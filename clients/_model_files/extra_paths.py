@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from utils.small_files import read_small
 from workflows.folders import kind_of_folder, plain_folder
 
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = 256 * 1024
+"""Of such a file; a real one has one or two KB, and YAML is read slowly."""
+MOST_MERGED = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +35,26 @@ def extra_folders(file: Path) -> tuple[list[ExtraFolder], list[str]]:
     import yaml
 
     try:
-        with file.open("rb") as opened:
-            raw = opened.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES // 2**20} MB")
-        sections = _table(yaml.safe_load(raw))
+        sections = _table(_parsed(read_small(file, MOST_BYTES)))
     except FileNotFoundError:
         return [], []
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
         return [], [f"{file} was passed over: {reason}"]
     return [folder for section in sections.values() for folder in _section(_table(section), file.parent)], []
+
+
+def _parsed(raw: bytes) -> object:
+    """The YAML as plain values. Merges (`<<`) of merges multiply, so they are counted. Raises ValueError, YAMLError."""
+    import yaml
+
+    class Bounded(yaml.SafeLoader):
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            super().flatten_mapping(node)
+            if len(node.value) > MOST_MERGED:
+                raise ValueError(f"a table in it has more than {MOST_MERGED:,} values")
+
+    return yaml.load(raw, Bounded)
 
 
 def _section(section: Mapping[str, Any], beside: Path) -> Iterator[ExtraFolder]:

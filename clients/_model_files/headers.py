@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections import OrderedDict
@@ -13,6 +14,11 @@ from typing import Any, cast
 from utils.safetensors_header import BadHeader, Header, Tensor, header_bytes_needed, parse_header
 
 LENGTH_BYTES = 8
+SPACE = 32
+FIRST_BYTES = 64 * 1024
+"""In which most metadata ends: the tensors that follow it are not made into text when their bytes are known."""
+_Decoder = codecs.getincrementaldecoder("utf-8")
+_HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
 _METADATA = re.compile(rb'\s*\{\s*"__metadata__"\s*:\s*')
 KEPT_BYTES = 24 * 1024 * 1024
 """Of tensor tables that are remembered, as they stand in the files; parsed they take about as much again."""
@@ -68,15 +74,45 @@ def _parted(body: bytes) -> tuple[dict[str, str], bytes]:
     """The metadata at the beginning, and what follows it; nothing follows where the metadata is not plain."""
     begin = _METADATA.match(body)
     if begin is None:
-        return {}, body.rstrip(b" ")  # the header is filled up with spaces to a multiple of eight bytes
+        return {}, _unfilled(body)
+    told, end = _value(body, begin.end(), FIRST_BYTES) or _value(body, begin.end(), len(body)) or ({}, len(body))
+    return told, _unfilled(body, end)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_pairs)
+
+
+def _value(body: bytes, begin: int, end: int) -> tuple[dict[str, str], int] | None:
+    """The object of texts that begins there, and where it ends; None where it is none or goes beyond `end`.
+
+    None too for what only the whole reading can judge: a name that comes twice, letters that may be halves.
+    """
+    if _HALF_LETTER.search(body, begin, end):
+        return None
     try:
-        text = body.decode()
-        told, end = json.JSONDecoder().raw_decode(text, begin.end())
+        text = _Decoder().decode(body[begin:end])  # without the letter that `end` may cut
+        told, length = _decoder.raw_decode(text)
     except (ValueError, RecursionError):
-        return {}, b""
+        return None
     if not isinstance(told, dict):
-        return {}, b""
+        return None
     metadata = cast(dict[str, Any], told)
     if not all(isinstance(value, str) for value in metadata.values()):
-        return {}, b""
-    return cast(dict[str, str], metadata), body[len(text[:end].encode()) :].rstrip(b" ")
+        return None
+    return cast(dict[str, str], metadata), begin + (length if text.isascii() else len(text[:length].encode()))
+
+
+def _unfilled(body: bytes, begin: int = 0) -> bytes:
+    """Without the spaces with which a header is filled up to a multiple of eight bytes."""
+    end = len(body)
+    least = max(begin, end - LENGTH_BYTES)
+    while end > least and body[end - 1] == SPACE:
+        end -= 1
+    return body[begin:end]

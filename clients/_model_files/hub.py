@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from clients._model_files.walking import PIPELINE, Found, signature
+from utils.small_files import read_small
 
 WEIGHTS = (".safetensors", ".sft", ".gguf")
 LARGEST_DEPTH = 4
+MOST_REVISION = 1_000
+"""Bytes of a file that names a commit."""
 
 
 def hub_files(cache: Path) -> Iterator[Found]:
@@ -19,23 +23,28 @@ def hub_files(cache: Path) -> Iterator[Found]:
     model that was split (-00001-of-00003). Blocking.
     """
     for repository in sorted(cache.glob("models--*")):
-        name = repository.name.removeprefix("models--").replace("--", "/")
-        snapshot = _current(repository)
-        if snapshot is None:
-            continue
-        index = snapshot / PIPELINE
-        if index.is_file():
-            stat = index.stat()
-            sign = signature("checkpoint", stat.st_size, stat.st_mtime_ns, (snapshot.name,))
-            yield Found(path=str(snapshot), name=name, kind="checkpoint", size=0, signature=sign, pipeline=True)
-        elif not (snapshot / "config.json").exists():
-            yield from _single(snapshot, name)
+        with suppress(OSError):  # closed to us, or deleted meanwhile
+            yield from list(_of_repository(repository))
+
+
+def _of_repository(repository: Path) -> Iterator[Found]:
+    name = repository.name.removeprefix("models--").replace("--", "/")
+    snapshot = _current(repository)
+    if snapshot is None:
+        return
+    index = snapshot / PIPELINE
+    if index.is_file():
+        stat = index.stat()
+        sign = signature("checkpoint", stat.st_size, stat.st_mtime_ns, (snapshot.name,))
+        yield Found(path=str(snapshot), name=name, kind="checkpoint", size=0, signature=sign, pipeline=True)
+    elif not (snapshot / "config.json").exists():
+        yield from _single(snapshot, name)
 
 
 def _current(repository: Path) -> Path | None:
     """The snapshot that main stands at; without that the newest one."""
     try:
-        revision = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
+        revision = read_small(repository / "refs" / "main", MOST_REVISION).decode().strip()
     except (OSError, ValueError):
         revision = ""
     snapshots = repository / "snapshots"

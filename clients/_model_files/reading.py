@@ -16,6 +16,7 @@ from clients._model_files.headers import Headers
 from clients._model_files.walking import Found, file_part, size_of
 from utils.safetensors_header import BadHeader, Header
 from utils.sidecars import known_facts
+from utils.small_files import read_small
 from workflows.families import families, family_of_base_model, family_of_pipeline
 from workflows.folders import FOLDERS
 from workflows.recognition import Recognised, recognise
@@ -158,8 +159,7 @@ def _pipeline(found: Found) -> ModelInfo:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            found: object = json.loads(file.read(MOST_INDEX))
+        found: object = json.loads(read_small(path, MOST_INDEX))
     except (OSError, ValueError, RecursionError):
         return {}
     return cast(dict[str, Any], found) if isinstance(found, dict) else {}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +16,11 @@ from utils.sidecars import side_car_names
 SUFFIXES = frozenset({".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin"})
 PIPELINE = "model_index.json"
 """A folder that holds it is one model, in diffusers' layout."""
-READING = 1
+READING = 2
 """Counted up when the same file would be read as something else, so that known rows are read anew."""
 MOST_FILES = 200_000
 """Files in one place, of any sort; where there are more, somebody gave the wrong folder."""
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 Entries = Mapping[str, os.DirEntry[str]]
 
@@ -72,10 +76,10 @@ def _files(place: Place, walk: Walk) -> Iterator[Found]:
     while pending:
         folder, below = pending.pop()
         try:
-            stat = os.stat(folder)  # noqa: PTH116  strings: a Path for each of 20,000 entries would cost more than all
-            if (stat.st_dev, stat.st_ino) in seen:
+            facts = os.stat(folder)  # noqa: PTH116  strings: a Path for each of 20,000 entries would cost more than all
+            if (facts.st_dev, facts.st_ino) in seen:
                 continue
-            seen.add((stat.st_dev, stat.st_ino))
+            seen.add((facts.st_dev, facts.st_ino))
             with os.scandir(folder) as listed:
                 entries = {entry.name: entry for entry in listed if _spelled(entry.name)}
         except OSError as error:
@@ -87,8 +91,9 @@ def _files(place: Place, walk: Walk) -> Iterator[Found]:
             walk.unread.append(str(place.folder))
             walk.notes.append(f"{place.folder} holds more than {MOST_FILES:,} files; the rest was passed over")
             return
-        if PIPELINE in entries and below:
-            yield _pipeline(place, folder, below, entries[PIPELINE])
+        if below and PIPELINE in entries and _is_file(entries[PIPELINE]):
+            if size_of(Path(folder)):  # else it is the configuration of a single file
+                yield _pipeline(place, folder, below, entries[PIPELINE])
             continue
         yield from _weights(place, folder, below, entries, walk)
         pending += [(entry.path, f"{below}{name}{os.sep}") for name, entry in entries.items() if _is_folder(entry)]
@@ -102,16 +107,16 @@ def _weights(place: Place, folder: str, below: str, entries: Entries, walk: Walk
                 walk.unread.append(entry.path)  # perhaps to a folder on a disk that is not there now
             continue
         try:
-            stat = entry.stat()
-            if entry.is_file():
+            facts = entry.stat()
+            if stat.S_ISREG(facts.st_mode):
                 beside = [car for car in side_car_names(stem) if car in entries]
                 told = [_changed(entries[car], car[len(stem) :]) for car in beside]
-                sign = signature(place.kind, stat.st_size, stat.st_mtime_ns, told)
+                sign = signature(place.kind, facts.st_size, facts.st_mtime_ns, told)
                 yield Found(
                     path=entry.path,
                     name=f"{below}{name}",
                     kind=place.kind,
-                    size=stat.st_size,
+                    size=facts.st_size,
                     signature=sign,
                     beside=tuple(beside),
                 )
@@ -124,18 +129,26 @@ def _weights(place: Place, folder: str, below: str, entries: Entries, walk: Walk
 
 
 def _pipeline(place: Place, folder: str, below: str, index: os.DirEntry[str]) -> Found:
-    stat = index.stat()
-    sign = signature("checkpoint", stat.st_size, stat.st_mtime_ns)
+    facts = index.stat()
+    sign = signature("checkpoint", facts.st_size, facts.st_mtime_ns)
     name = below.rstrip(os.sep)
     return Found(path=folder, name=name, kind="checkpoint", size=0, signature=sign, pipeline=True)
 
 
 def _changed(entry: os.DirEntry[str], suffix: str) -> str:
     try:
-        stat = entry.stat()
+        facts = entry.stat()
     except OSError:
         return f"{suffix}:0"
-    return f"{suffix}:{stat.st_size}:{stat.st_mtime_ns}"
+    return f"{suffix}:{facts.st_size}:{facts.st_mtime_ns}"
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """The entry keeps what it learns here, so that its facts are known even when it is gone a moment later."""
+    try:
+        return stat.S_ISREG(entry.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -150,8 +163,8 @@ def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
 
 
 def _spelled(name: str) -> bool:
-    """Hidden ones are left out, and names that are no text: they could be neither stored nor shown."""
-    if name.startswith("."):
+    """Hidden ones are left out, and names that are no text or steer a terminal: they could not be stored or shown."""
+    if name.startswith(".") or _UNSHOWN.search(name):
         return False
     try:
         name.encode()
@@ -161,6 +174,11 @@ def _spelled(name: str) -> bool:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all weight files below a folder."""
-    sizes = [path.stat().st_size for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file()]
-    return sum(sizes)
+    """Bytes of all weight files below a folder, as far as they can be looked at."""
+    size = 0
+    for path in folder.rglob("*"):
+        if path.suffix in SUFFIXES:
+            with suppress(OSError):
+                facts = path.stat()
+                size += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+    return size

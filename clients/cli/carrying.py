@@ -118,8 +118,10 @@ def tell(answer: Answer) -> None:
         out.print(f"[dim]{safe(note)}[/dim]")
     if "error" in answer:
         err.print(f"[red]Error:[/red] {safe(answer['error']['message'])}")
-    for picture in answer.get("images") or ([answer] if "path" in answer else []):
-        out.print(f"[bold]{safe(picture['path'])}[/bold]")
+    filed = [picture["path"] for picture in answer.get("images") or ([answer] if "path" in answer else [])]
+    copied = answer.get("output", [])
+    for path in [*filed, *([copied] if isinstance(copied, str) else copied)]:
+        out.print(f"[bold]{safe(path)}[/bold]")
 
 
 def exit_code(job: Job) -> int:

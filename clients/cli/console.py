@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -20,6 +22,18 @@ DONE, FAILED, USAGE, NOT_ACCEPTED, INTERRUPTED = 0, 1, 2, 3, 130
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+COMMANDS: Mapping[str, str] = {
+    "list_models": "atelier models list",
+    "list_loras": "atelier models list --kind lora",
+    "search_models": "atelier models search",
+    "suggest_model": "atelier models suggest",
+    "get_queue": "atelier status",
+}
+"""What a person types where an error names a tool."""
+
+_TOOL = re.compile(rf"\b({'|'.join(COMMANDS)})\b(\(.*?\))?")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for machines; no progress bar.")]
 
@@ -68,17 +82,40 @@ def perform(parts: Parts, work: Callable[[App], Awaitable[int]]) -> None:
 
 
 def _tell_error(error: StudioError | ValueError, as_json: bool) -> None:
-    err.print(f"[red]Error:[/red] {safe(error)}")
+    err.print(f"[red]Error:[/red] {safe(in_commands(str(error)))}")
     if as_json:
         code = error.code if isinstance(error, StudioError) else "bad_settings"
         print_json({"status": "failed", "error": {"code": code, "message": str(error)}})
 
 
+def in_commands(text: str) -> str:
+    """Words that were written for tools, for someone who types."""
+    return _TOOL.sub(lambda found: f"`{COMMANDS[found[1]]}`", text)
+
+
 def safe(text: object) -> str:
-    """Text from outside is shown, never read as markup."""
+    """Text from outside is shown, never read as markup, nor by the terminal."""
     from rich.markup import escape
 
-    return escape(str(text))
+    return escape(_CONTROL.sub("", str(text)))
+
+
+def agreed(question: str) -> bool:
+    """A person's yes at a terminal; without one nobody can be asked: the question is told, and it is no.
+
+    It blocks the loop on purpose: on a thread, Ctrl-C would leave it waiting for a line.
+    """
+    if not (err.is_terminal and sys.stdin.isatty()):
+        err.print(safe(question))
+        return False
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return typer.confirm(_CONTROL.sub("", question), err=True)
+    except typer.Abort:  # Ctrl-C, or the end of the input
+        err.print()
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_json(answer: Any) -> None:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from clients.cli.console import DONE, FAILED, Json, Parts, err, out, perform, print_json, safe
+from clients.cli.console import (
+    DONE,
+    FAILED,
+    Json,
+    Parts,
+    agreed,
+    err,
+    in_commands,
+    out,
+    perform,
+    print_json,
+    safe,
+)
+from clients.cli.model_lines import model_line, tell_facts, tell_found, tell_models, tell_ranked, use
 from workflows.answers import Answer
 from workflows.app import App
+from workflows.catalog import SOURCES_OFF
 from workflows.errors import BadRecipe
 from workflows.model_answers import (
     lora_list,
@@ -25,6 +39,9 @@ from workflows.model_answers import (
 )
 from workflows.model_rows import download_answer, model_row, planned_answer
 from workflows.types import Download, ModelQuery
+
+if TYPE_CHECKING:
+    from workflows.downloads import Downloads, Plan
 
 WAIT_SECONDS = 7 * 24 * 3600.0
 """A command waits for its download; a week is the bound that every wait has."""
@@ -44,12 +61,18 @@ def list_command(parts: Parts) -> Callable[..., None]:
         limit: Limit = 50,
         as_json: Json = False,
     ) -> None:
+        narrowed = bool(query or works_with or family) or kind != "all"
+
         async def work(app: App) -> int:
             if works_with:
                 answer = await lora_list(app.catalog, compatible_with=works_with, query=query, limit=limit)
             else:
                 answer = await model_list(app.catalog, kind=kind, query=query, family=family, limit=limit)
-            return _told(answer, answer.get("models", answer.get("loras", [])), as_json)
+            if as_json:
+                print_json(answer)
+            else:
+                tell_models(answer, answer.get("models", answer.get("loras", [])), narrowed)
+            return DONE
 
         perform(parts, work)
 
@@ -60,7 +83,7 @@ def info_command(parts: Parts) -> Callable[..., None]:
     def models_info(name: Name, as_json: Json = False) -> None:
         async def work(app: App) -> int:
             answer = await model_details(app.catalog, name)
-            print_json(answer) if as_json else _tell_facts(answer)
+            print_json(answer) if as_json else tell_facts(answer)
             return DONE
 
         perform(parts, work)
@@ -81,10 +104,10 @@ def suggest_command(parts: Parts) -> Callable[..., None]:
             if as_json:
                 print_json(answer)
                 return DONE
-            for row in answer["loras" if loras else "models"]:
-                shown = ", ".join(f"{name} {value:+g}" for name, value in row["parts"].items())
-                out.print(f"[bold]{row['score']:5.1f}[/bold]  {safe(row['name'])}  [dim]{safe(shown)}[/dim]")
-            out.print(f"[dim]{safe(answer['next'])}[/dim]")
+            rows = answer["loras" if loras else "models"]
+            tell_ranked(answer, rows)
+            told = _suggested(rows, answer["model"] or "none" if loras else "")
+            out.print(f"[dim]{safe(told)}[/dim]")
             return DONE
 
         perform(parts, work)
@@ -110,7 +133,8 @@ def search_command(parts: Parts) -> Callable[..., None]:
             answer = await search_answer(app.catalog, query_, source)
             for name, fault in answer.get("unanswered", {}).items():
                 err.print(f"[yellow]{safe(name)}: {safe(fault)}[/yellow]")
-            return _told(answer, answer["results"], as_json, "reference")
+            print_json(answer) if as_json else tell_found(answer)
+            return DONE
 
         perform(parts, work)
 
@@ -126,67 +150,80 @@ def download_command(parts: Parts) -> Callable[..., None]:
         as_json: Json = False,
     ) -> None:
         async def work(app: App) -> int:
-            return await fetch(app, reference, version, destination, yes=yes, as_json=as_json)
+            plan = await downloads_of(app).plan(reference, version, destination)
+            if plan.needs_consent and not yes and not agreed(plan.question):
+                if as_json:
+                    print_json(planned_answer(plan))
+                err.print("Nothing was downloaded: say yes, or give --yes.")
+                return FAILED
+            ended = await fetch(app, plan, quiet=as_json)
+            print_json(download_answer(ended)) if as_json else await tell_download(app, ended)
+            return DONE if ended.state == "succeeded" else FAILED
 
         perform(parts, work)
 
     return models_download
 
 
-async def fetch(
-    app: App, reference: str, version: str | None = None, destination: str = "auto", *, yes: bool, as_json: bool
-) -> int:
-    """Download with a bar on a terminal; a large file is asked about first. Ctrl-C stops it; it goes on when asked
-    for again."""
-    downloads = app.catalog.downloads
-    if downloads is None:
-        raise BadRecipe("reference", reference, "downloads are switched off here (ATELIER_DOWNLOADS)")
-    plan = await downloads.plan(reference, version, destination)
-    if plan.needs_consent and not yes and not await _agreed(plan.question):
-        print_json(planned_answer(plan)) if as_json else out.print(safe(plan.question))
-        err.print("Nothing was downloaded: say yes, or give --yes.")
-        return FAILED
+def downloads_of(app: App) -> Downloads:
+    """Raises BadRecipe where they are off."""
+    if app.catalog.downloads is None:
+        raise BadRecipe("reference", "", SOURCES_OFF)
+    return app.catalog.downloads
+
+
+async def fetch(app: App, plan: Plan, *, quiet: bool) -> Download:
+    """Download what was agreed to, with a bar on a terminal. Ctrl-C stops it; asked for again, it goes on."""
+    downloads = downloads_of(app)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    hidden = as_json or not err.is_terminal
+    hidden = quiet or not err.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=err, disable=hidden, transient=True) as bar:
         line = bar.add_task(safe(plan.offer.name), total=plan.offer.size)
         download = await downloads.start(plan)
+
+        def heard(_: object) -> None:
+            known = downloads.known(download.id)
+            bar.update(line, completed=known.received if known else 0)
+
         try:
-            ended = await _watched(app, download, lambda received: bar.update(line, completed=received))
+            return await downloads.wait(download.id, WAIT_SECONDS, heard)
         except asyncio.CancelledError:
-            await downloads.cancel(download.id)
+            err.print(await _stopped(downloads, download.id))
             raise
-    return _told_of(ended, as_json)
 
 
-async def _watched(app: App, download: Download, show: Callable[[int], None]) -> Download:
-    downloads = app.catalog.downloads
-    assert downloads is not None
-
-    def heard(_: object) -> None:
-        known = downloads.known(download.id)
-        if known is not None:
-            show(known.received)
-
-    return await downloads.wait(download.id, WAIT_SECONDS, heard)
+async def _stopped(downloads: Downloads, download_id: str) -> str:
+    try:
+        await downloads.cancel(download_id)
+    except BadRecipe:
+        return "Another Atelier process is at it, and goes on."
+    return "What arrived is kept: the same command goes on there."
 
 
-def _told_of(ended: Download, as_json: bool) -> int:
-    answer = download_answer(ended)
-    if as_json:
-        print_json(answer)
-    elif ended.state == "succeeded":
-        out.print(f"[bold]{safe(ended.path or ended.offer.name)}[/bold]")
-        out.print(f"[dim]{safe(answer['next'])}[/dim]")
-    else:
-        err.print(f"[red]Error:[/red] {safe(ended.fault or ended.state)}")
-    return DONE if ended.state == "succeeded" else FAILED
+async def tell_download(app: App, ended: Download) -> None:
+    """Where the file lies, what it is, and what to do with it; or what went wrong."""
+    if ended.state != "succeeded":
+        err.print(f"[red]Error:[/red] {safe(in_commands(ended.fault or ended.state))}")
+        return
+    out.print(f"[bold]{safe(ended.path or ended.offer.name)}[/bold]")
+    if ended.note:
+        out.print(f"[yellow]{safe(ended.note)}[/yellow]")
+    if ended.info is not None:
+        row = model_row(await app.catalog.known(ended.info.name, {ended.info.kind}) or ended.info)
+        out.print(model_line(row))
+        out.print(f"[dim]{safe(use(row))}[/dim]")
 
 
-async def _agreed(question: str) -> bool:
-    if not err.is_terminal:
-        return False
-    return await asyncio.to_thread(typer.confirm, question, err=True)
+def _suggested(rows: Sequence[Answer], for_model: str) -> str:
+    """What to type. `for_model`: the model that LoRAs were looked for."""
+    if rows and all(row["family"] == "demo" for row in rows):
+        return "Only the demo model is here, which draws a few shapes: `atelier setup` gets a real one."
+    if rows:
+        return use(rows[0] | {"kind": "lora" if for_model else "checkpoint"})
+    if for_model:
+        words = "`atelier models search WORDS --kind lora` finds more"
+        return f"None of the LoRAs here fits this prompt and the model {for_model}: {words}."
+    return "No model is here that draws: `atelier setup` gets one that suits this machine."
 
 
 def scan_command(parts: Parts) -> Callable[..., None]:
@@ -203,6 +240,10 @@ def scan_command(parts: Parts) -> Callable[..., None]:
             out.print(f"{scanned.files} files in {scanned.seconds:.2f} s: {changes}")
             for folder in scanned.folders:
                 out.print(f"[dim]{safe(folder)}[/dim]")
+            if not scanned.folders and app.catalog.files is not None:
+                place = Path(await asyncio.to_thread(app.catalog.files.folder_for, "checkpoint")).parent
+                told = f"No model folder is here yet. Downloads go to {place}; ATELIER_MODELS names other folders."
+                out.print(f"[dim]{safe(told)}[/dim]")
             for fault in scanned.unreadable:
                 err.print(f"[yellow]{safe(fault)}[/yellow]")
             return DONE
@@ -221,6 +262,9 @@ def lookup_command(parts: Parts) -> Callable[..., None]:
     ) -> None:
         async def work(app: App) -> int:
             folders = folder or [Path(place) for place in (await app.catalog.scan()).folders]
+            for place in folder or ():
+                if not await asyncio.to_thread(place.is_dir):
+                    raise BadRecipe("folder", str(place), "it is a folder with model files")
             there = [place for place in folders if await asyncio.to_thread(place.is_dir)]
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} of {task.total}"))
             with Progress(*columns, console=err, disable=as_json or not err.is_terminal, transient=True) as bar:
@@ -255,46 +299,9 @@ def set_command(parts: Parts) -> Callable[..., None]:
             if not corrections:
                 raise BadRecipe("corrections", "", "give at least one of --family, --kind, --title, --triggers")
             row = model_row(await app.catalog.correct(name, corrections))
-            print_json(row) if as_json else out.print(_line(row, "name"))
+            print_json(row) if as_json else out.print(model_line(row))
             return DONE
 
         perform(parts, work)
 
     return models_set
-
-
-def _told(answer: Answer, rows: Sequence[Answer], as_json: bool, key: str = "name") -> int:
-    if as_json:
-        print_json(answer)
-        return DONE
-    for row in rows:
-        out.print(_line(row, key))
-    more = answer["total"] - len(rows)
-    if more > 0:
-        out.print(f"[dim]{more} more: --limit shows them.[/dim]")
-    if not rows:
-        out.print("[yellow]None.[/yellow]")
-    return DONE
-
-
-def _line(row: Answer, key: str) -> str:
-    size = f"{row['size_gb']:.2f} GB" if "size_gb" in row else ""
-    family = f"{row['family']}{' (a guess)' if row.get('guessed') else ''}"
-    facts = [row["kind"], family, size, row.get("name") if key != "name" else row.get("title"), row.get("licence")]
-    triggers = _listed("wakes to ", row.get("triggers", []))
-    return f"[bold]{safe(row[key])}[/bold]  {safe('  '.join(str(fact) for fact in (*facts, triggers) if fact))}"
-
-
-def _listed(words: str, entries: Iterable[Any]) -> str:
-    named = ", ".join(str(entry) for entry in entries)
-    return f"{words}{named}" if named else ""
-
-
-def _tell_facts(answer: Answer) -> None:
-    for name, value in answer.items():
-        if isinstance(value, dict):
-            out.print(f"{safe(name)}:")
-            for inner, fact in cast(Answer, value).items():
-                out.print(f"  {safe(inner)}: {safe(fact)}")
-        else:
-            out.print(f"{safe(name)}: {safe(value)}")

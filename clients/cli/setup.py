@@ -10,11 +10,14 @@ from typing import Annotated
 import typer
 
 from clients.cli.carrying import make
-from clients.cli.console import DONE, FAILED, Json, Parts, err, out, perform, print_json, safe
-from clients.cli.models import fetch
+from clients.cli.console import DONE, FAILED, Json, Parts, agreed, err, out, perform, print_json, safe
+from clients.cli.models import downloads_of, fetch, tell_download
 from workflows.app import App
+from workflows.catalog import DRAWABLE
 from workflows.errors import EngineUnavailable
-from workflows.starters import Machine, Proposal, propose, starter
+from workflows.model_rows import download_answer
+from workflows.starters import Machine, Proposal, propose, starter, starters
+from workflows.types import Download
 
 FIRST_PROMPT = "a lighthouse on a cliff at sunset, waves below, warm light"
 
@@ -30,20 +33,29 @@ def setup_command(parts: Parts) -> Callable[..., None]:
     ) -> None:
         async def work(app: App) -> int:
             machine = await app.machine()
+            await asyncio.to_thread(starters)  # read from a file the first time
             proposals = propose(machine, await _engines(app))
-            if show or not proposals:
+            if show:
                 return _shown(machine, proposals, as_json)
+            downloads = downloads_of(app)
             wanted = _wanted(proposals, model)
             if not as_json:
                 _tell(machine, [wanted])
-            if not yes and not await _agreed(wanted):
+            if not yes and not agreed(_question(wanted)):
                 err.print("Nothing was downloaded: say yes, or give --yes; --show tells what else could be taken.")
                 return FAILED
+            fetched: list[Download] = []
             for reference in wanted.starter.references:
-                if code := await fetch(app, reference, yes=True, as_json=as_json):
-                    return code
+                ended = await fetch(app, await downloads.plan(reference), quiet=as_json)
+                if ended.state != "succeeded":
+                    print_json(download_answer(ended)) if as_json else await tell_download(app, ended)
+                    return FAILED
+                fetched.append(ended)
+            name = _drawn_with(fetched)
+            if not as_json:
+                out.print(f"{safe(wanted.starter.title)} is here, as {safe(name or wanted.starter.name)}.")
             given = {"prompt": prompt, "engine": wanted.starter.engine, "output": output, "as_json": as_json}
-            return await make(app, given | {"model": await _drawn_with(app, wanted)}, "txt2img")
+            return await make(app, given | {"model": name}, "txt2img")
 
         perform(parts, work)
 
@@ -63,6 +75,8 @@ def _wanted(proposals: Sequence[Proposal], model: str | None) -> Proposal:
     if model is not None:
         named = starter(model)
         return next((one for one in proposals if one.starter == named), Proposal(starter=named))
+    if not proposals:
+        raise EngineUnavailable("No engine can draw here: `atelier doctor` tells what is missing.")
     if not proposals[0].fits:
         against = "; ".join(f"{one.starter.title}: {', '.join(one.against)}" for one in proposals)
         raise EngineUnavailable(
@@ -71,11 +85,10 @@ def _wanted(proposals: Sequence[Proposal], model: str | None) -> Proposal:
     return proposals[0]
 
 
-async def _drawn_with(app: App, wanted: Proposal) -> str | None:
+def _drawn_with(fetched: Sequence[Download]) -> str | None:
     """The name under which the engine knows what was downloaded."""
-    latest = await app.catalog.downloads.recent() if app.catalog.downloads else []
-    here = [one.info for one in latest if one.reference in wanted.starter.references]
-    return next((info.name for info in here if info and info.kind in {"checkpoint", "diffusion_model"}), None)
+    infos = [one.info for one in fetched]
+    return next((info.name for info in infos if info and info.kind in DRAWABLE), None)
 
 
 def _shown(machine: Machine, proposals: Sequence[Proposal], as_json: bool) -> int:
@@ -100,8 +113,5 @@ def _tell(machine: Machine, proposals: Sequence[Proposal]) -> None:
         out.print("[yellow]No engine can draw here: see atelier doctor.[/yellow]")
 
 
-async def _agreed(wanted: Proposal) -> bool:
-    if not err.is_terminal:
-        return False
-    question = f"Download {wanted.starter.title} ({wanted.starter.size_gb:g} GB) and draw with it?"
-    return await asyncio.to_thread(typer.confirm, question, err=True)
+def _question(wanted: Proposal) -> str:
+    return f"Download {wanted.starter.title} ({wanted.starter.size_gb:g} GB) and draw with it?"

@@ -106,8 +106,8 @@ class ComfyUIEngine:
         `kind`: a ModelKind, or the name of a folder of ComfyUI. The names are there at once, the rest comes in time.
         """
         found: dict[tuple[str, str], ModelInfo] = {}
-        for server in await self._fleet.up():
-            for row in await server.installed():
+        for rows in await asyncio.gather(*(_installed(server) for server in await self._fleet.up())):
+            for row in rows:
                 first = found.setdefault((row.kind, row.name), row)
                 if first.guessed and not row.guessed:
                     found[row.kind, row.name] = row
@@ -230,6 +230,13 @@ class ComfyUIEngine:
                 raise _lost_for_good(lost.server.url, why, patience, nobody) from nobody
             lost.tracker.say(f"{lost.server.url} was lost and nobody else takes this: waiting for it to come back")
             await asyncio.sleep(self._pace.apart)
+
+
+async def _installed(server: Server) -> Sequence[ModelInfo]:
+    """A server that is lost in the middle has nothing now; the others have what they have."""
+    with suppress(StudioError):
+        return await server.installed()
+    return ()
 
 
 async def _artifacts(drawing: Drawing) -> Sequence[Artifact]:

@@ -166,17 +166,18 @@ class Server:
 
     # ------------------------------------------------------------------ what it can do
 
-    async def inventory(self, *, anew: bool = False) -> Inventory:
-        """Raises EngineUnavailable, AccessDenied; a failure counts as being down."""
+    async def inventory(self, *, anew: bool = False, listed: bool = False) -> Inventory:
+        """`listed`: as it is now, for a list; `anew`: see Stock. Raises EngineUnavailable, AccessDenied; a failure
+        counts as being down."""
         try:
-            return await self.stock.inventory(anew=anew)
+            return await (self.stock.listed() if listed else self.stock.inventory(anew=anew))
         except (EngineUnavailable, ServiceError) as error:
             self.failed(error)
             raise
 
     async def installed(self) -> Sequence[ModelInfo]:
         """Its model files with what is known of them now. Raises EngineUnavailable, AccessDenied."""
-        inventory = await self.inventory()
+        inventory = await self.inventory(listed=True)
         if self._rows is None or self._rows[0] is not inventory:
             self._rows = inventory, await asyncio.to_thread(installed, inventory)
         return self._rows[1]

@@ -31,6 +31,10 @@ log = logging.getLogger("atelier.comfyui")
 
 KEPT = 30.0
 """Seconds for which the model lists are good; older ones are used once more while new ones are fetched."""
+LISTED = 5.0
+"""The same where they are shown or chosen from: a file that was just put there is looked for."""
+PATIENCE = 2.0
+"""Seconds that is waited for lists that are newer than that; a server that loads a model answers late."""
 JUST_READ = 1.0
 """Lists this young are not read again, even for something that is not in them."""
 NO_MODELS = frozenset({"configs", "custom_nodes"})
@@ -50,14 +54,18 @@ AT_ONCE = 8
 class Stock:
     """The Inventory of a server. Close it before the server's client.
 
-    `rest`: seconds between two looks at a server that draws; `known`: see Inventory.
+    `rest`: seconds between two looks at a server that draws; `known`: see Inventory; `listed`: seconds for which the
+    lists are good where they are shown.
     """
 
-    def __init__(self, client: ComfyUIClient, told: Told, *, rest: float, known: Known | None = None) -> None:
+    def __init__(
+        self, client: ComfyUIClient, told: Told, *, rest: float, known: Known | None = None, listed: float = LISTED
+    ) -> None:
         self._client = client
         self._told = told
         self._gathering = Gathering(client, told, rest)
         self._known = known
+        self._good_for = listed
         self._news = False
         self._inventory: Inventory | None = None
         self._info: object = None
@@ -74,12 +82,18 @@ class Stock:
         age = _now() - self._read_at
         if self._inventory is None or (anew and age > JUST_READ):
             await self._read()
-        elif age > KEPT and self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh(), name=f"stock of {self._client.url}")
+        elif age > KEPT:
+            self._refresh_soon()
         inventory = self._inventory or await self._read()
         if self._news:
             self._inventory = inventory = self._with_told(inventory)
         return inventory
+
+    async def listed(self) -> Inventory:
+        """As `inventory`, with lists that are a few seconds old unless the server takes long to give new ones."""
+        if self._inventory is not None and _now() - self._read_at > self._good_for:
+            await asyncio.wait({self._refresh_soon()}, timeout=PATIENCE)
+        return await self.inventory()
 
     async def gathered(self) -> None:
         """Wait until everything that the files say of themselves is known, or the server is lost."""
@@ -94,6 +108,11 @@ class Stock:
             self._refreshing.cancel()
             await asyncio.wait({self._refreshing})
         await self._gathering.close()
+
+    def _refresh_soon(self) -> asyncio.Task[None]:
+        if self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh(), name=f"stock of {self._client.url}")
+        return self._refreshing
 
     async def _refresh(self) -> None:
         try:

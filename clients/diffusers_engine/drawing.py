@@ -17,7 +17,7 @@ from clients.diffusers_engine.loading import Loaded, diffusers_library
 from clients.diffusers_engine.loras import LoraFile
 from clients.diffusers_engine.preview import LatentColours
 from clients.diffusers_engine.prompts import POOLED, layers_to_skip
-from clients.diffusers_engine.samplers import build_scheduler, sampler_of
+from clients.diffusers_engine.samplers import build_scheduler, sampler_of, spacing_of
 from utils.images import decode
 from workflows.errors import BadRecipe
 from workflows.types import MAX_SEED, Artifact, Media, Recipe, RenderStep
@@ -28,6 +28,8 @@ PREVIEWS = 4
 """Previews of one picture, evenly spread over its steps."""
 DENOISE = {"img2img": 0.7, "inpaint": 0.9}
 """How much of a source picture, or of its masked part, is drawn anew when the recipe does not say."""
+SLOW_GB = 1.0
+"""Of weights, from which on a CPU takes minutes for a picture."""
 MAKERS = {"img2img": "AutoPipelineForImage2Image", "inpaint": "AutoPipelineForInpainting"}
 """What makes a task's pipeline of another one's weights."""
 
@@ -136,6 +138,8 @@ def _prepared(loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media], loras
         "dtype": loaded.dtype,
         "pipeline": type(pipe).__name__,
     }
+    if recipe.clip_skip is not None:
+        facts["clip_skip"] = recipe.clip_skip
     if loaded.located.vae:
         facts["vae"] = loaded.located.vae.name
     taken = inspect.signature(pipe.__call__).parameters
@@ -184,8 +188,10 @@ def _set_scheduler(loaded: Loaded, pipe: Any, recipe: Recipe) -> str:
     """Give the pipeline a fresh scheduler (they keep state) and name the sampler."""
     sampler = sampler_of(recipe)
     if sampler:
-        name, pipe.scheduler = build_scheduler(sampler, loaded.family.profile.name, loaded.scheduler.config)
-        return name
+        name = loaded.family.profile.name
+        spacing = spacing_of(recipe, name)
+        sampler, pipe.scheduler = build_scheduler(sampler, name, loaded.scheduler.config, spacing)
+        return f"{sampler}_{recipe.scheduler}" if spacing else sampler
     pipe.scheduler = type(loaded.scheduler).from_config(loaded.scheduler.config)
     return "default"
 
@@ -271,6 +277,8 @@ def for_each(arguments: Mapping[str, Any], count: int) -> dict[str, Any]:
 def _notes(loaded: Loaded, picture: Any, flagged: bool) -> list[str]:
     notes = ["The model's own safety checker blackened this picture."] if flagged else []
     profile = loaded.family.profile
+    if loaded.device == "cpu" and loaded.gigabytes > SLOW_GB:
+        notes.append(f"{loaded.source.name} drew on the CPU with {loaded.gigabytes:.1f} GB of weights, which is slow.")
     if profile.name == "demo" and picture.size != (profile.width, profile.height):
         own = f"{profile.width}x{profile.height}"
         notes.append(f"{picture.width}x{picture.height} is not the demo model's own size; it draws best at {own}.")

@@ -19,7 +19,7 @@ from clients.diffusers_engine.fitting import measure, said
 from clients.diffusers_engine.keeping import Keeper, Measure, told
 from clients.diffusers_engine.loading import PURPOSE, Loaded, first_line, incomplete
 from clients.diffusers_engine.models import Library, Shelf, size_refusal
-from clients.diffusers_engine.samplers import SCHEDULERS, find_sampler, sampler_of
+from clients.diffusers_engine.samplers import SCHEDULERS, find_sampler, sampler_of, spacing_of
 from clients.diffusers_engine.worker import Worker
 from utils.torch_threads import threads_for
 from workflows.errors import (
@@ -147,6 +147,7 @@ class DiffusersEngine:
             source = self._shelf.find(recipe.model)
             found = self._shelf.family(source)
             fault = self._shelf.fault(source)
+            spacing_of(recipe, found.profile.name)
             if sampler := sampler_of(recipe):
                 find_sampler(sampler, found.profile.name)
         except (BadRecipe, NotFound) as error:

@@ -10,6 +10,7 @@ from clients.diffusers_engine.batches import empty_cache
 from clients.diffusers_engine.fitting import covers, ease, harsher, measure, need_for, planned, said
 from clients.diffusers_engine.loading import Loaded, Located, load, locate
 from clients.diffusers_engine.models import Shelf
+from workflows.errors import OutOfMemory
 from workflows.memory import Device, Need
 from workflows.types import MemoryPlan, Recipe
 
@@ -70,8 +71,12 @@ class Keeper:
             empty_cache()
 
     def _load(self, located: Located, plan: MemoryPlan | None) -> Loaded:
+        """Raises OutOfMemory for what is larger than the whole machine: loading it would take the process down."""
         self.forget()
         self._tried = located, plan
+        total = self._measure("cpu").total_gb if plan and located.device == "cpu" else None
+        if plan and total and plan.peak_gb > total:
+            raise OutOfMemory(f"Out of memory: {plan.reason} The machine has {total:.0f} GB in all.")
         self.loaded = load(located, self._shelf, plan, offline=self._offline)
         return _eased(self.loaded, plan)
 

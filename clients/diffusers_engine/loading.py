@@ -14,6 +14,7 @@ from typing import Any
 
 from clients.diffusers_engine.checkpoints import read_checkpoint
 from clients.diffusers_engine.fitting import LONG_NAMES, OFFLOADS, Weights, place, weigh_file, weigh_folder
+from clients.diffusers_engine.folders import lacking
 from clients.diffusers_engine.loras import Adapters
 from clients.diffusers_engine.models import INDEX, Shelf, Source, family_of_folder, weight_files
 from clients.diffusers_engine.preview import LatentColours
@@ -222,7 +223,15 @@ def _fetched(source: Source, shelf: Shelf, dtype: Any, offline: bool) -> Path:
         if not (source.path / INDEX).is_file():
             raise NotFound("diffusers pipeline", source.where, hint=f"A model folder holds a {INDEX}.")
         return source.path
-    return _from_hub(source.where, shelf.hub_cache(), dtype, offline)
+    if here := shelf.fetched(source.where):  # without asking the Hub, which takes long where there is no network
+        return here
+    folder = _from_hub(source.where, shelf.hub_cache(), dtype, offline)
+    if parts := lacking(folder):
+        raise EngineUnavailable(
+            f"The model {source.where!r} is not whole on this machine: there are no .safetensors weights of its "
+            f"{', '.join(parts)}. Connect to the Hugging Face Hub for the rest, or name another model."
+        )
+    return folder
 
 
 def _from_hub(repo: str, cache: Path, dtype: Any, offline: bool) -> Path:

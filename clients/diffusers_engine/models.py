@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, Literal, cast
 
 from clients.diffusers_engine.checkpoints import fault, read_checkpoint
+from clients.diffusers_engine.folders import lacking
 from utils.hub import hub_cache
 from workflows.errors import BadRecipe, NotFound
 from workflows.families import Family, family, family_of_pipeline
@@ -39,7 +40,7 @@ _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 @dataclass(frozen=True)
 class Known:
-    """A weight file in the owner's model folders, and its family where the owner said it."""
+    """A weight file or diffusers folder that is indexed, and its family where the owner said it."""
 
     path: Path
     family: str | None = None
@@ -92,6 +93,8 @@ class Shelf:
         own = self._configured_source()
         if own and model in {self._configured, own.name}:
             return own
+        if pipeline := self._pipeline(model):
+            return pipeline
         if known := self.file(model, "checkpoint", "model"):
             return Source(model, "file", str(known.path), known.family)
         if self.file(model, "diffusion_model", "model"):
@@ -106,22 +109,45 @@ class Shelf:
 
     def file(self, name: str, kind: str, argument: str) -> Known | None:
         """The .safetensors file of that name in the model folders. Raises BadRecipe for files of other forms."""
-        plain = PureWindowsPath(name)  # knows both separators
-        if self._library is None or plain.anchor or {"..", "~"}.intersection(plain.parts):
-            return None
-        known = self._library(name, kind)
+        known = self._listed(name, kind)
+        if known and known.path.is_dir():
+            known = self._listed(f"{name}.safetensors", kind)
         if known and known.path.suffix.lower() in PICKLES:
             raise BadRecipe(argument, name, "that file can run code when it is opened; use a .safetensors file of it")
         if known and known.path.suffix.lower() != ".safetensors":
             raise BadRecipe(argument, name, f"this engine reads .safetensors files, not {known.path.suffix}")
         return known
 
-    def fault(self, source: Source) -> str | None:
-        """Why a single file cannot be drawn with, or None. Raises NotFound, BadRecipe."""
-        if source.kind != "file":
+    def _pipeline(self, name: str) -> Source | None:
+        """The diffusers folder of that name in the model folders or the Hugging Face cache, which are indexed."""
+        known = self._listed(name, "checkpoint")
+        if known is None or not known.path.is_dir():
             return None
+        if lacking(known.path) and self._listed(f"{name}.safetensors", "checkpoint"):
+            return None  # the configuration of the file beside it
+        cached = known.path.is_relative_to(self.hub_cache()) and self.cached(name) is not None
+        return self._repo(name) if cached else Source(name, "folder", str(known.path))
+
+    def _listed(self, name: str, kind: str) -> Known | None:
+        plain = PureWindowsPath(name)  # knows both separators
+        if self._library is None or plain.anchor or {"..", "~"}.intersection(plain.parts):
+            return None
+        return self._library(name, kind)
+
+    def fault(self, source: Source) -> str | None:
+        """Why a file or folder cannot be drawn with, or None. Raises NotFound, BadRecipe."""
+        if source.kind != "file":
+            return self._fault_of_folder(source)
         checkpoint = read_checkpoint(source.path, source.told)
         return fault(checkpoint, source.name, spare={"vae"} if self.spare_vae(checkpoint.family) else ())
+
+    def _fault_of_folder(self, source: Source) -> str | None:
+        """A repo that is fetched can still be completed where fetching is allowed."""
+        folder = self.cached(source.where) if source.kind == "repo" else source.path
+        parts = lacking(folder) if folder and source.kind != "demo" else ()
+        if not parts or (source.kind == "repo" and self._hub):
+            return None
+        return f"{source.name} is not whole: there are no .safetensors weights of its {', '.join(parts)} in {folder}."
 
     def spare_vae(self, found: Family) -> Path | None:
         """An autoencoder of the model folders that fits a checkpoint without one."""
@@ -149,17 +175,23 @@ class Shelf:
         newest = max(snapshots, key=lambda index: index.lstat().st_mtime, default=None)
         return newest.parent if newest else None
 
+    def fetched(self, repo: str) -> Path | None:
+        """As `cached`, where all its weights are there: it needs no network to draw."""
+        folder = self.cached(repo)
+        return None if folder is None or lacking(folder) else folder
+
     def available(self) -> Sequence[ModelInfo]:
-        """The configured model, the demo model, and the pipelines in the Hugging Face cache; none that is damaged."""
+        """The configured model, the demo model, and what the Hugging Face cache holds whole; none that is damaged."""
         found: dict[str, Source] = {}
         with suppress(BadRecipe, NotFound):
             if own := self._configured_source():
                 found[own.name] = own
         demo = self._demo_source()
         found.setdefault(demo.name, demo)
-        for index in sorted(self.hub_cache().glob(f"models--*--*/snapshots/*/{INDEX}")):
-            name = index.parents[2].name.removeprefix("models--").replace("--", "/")
-            found.setdefault(name, Source(name, "repo", name))
+        for folder in sorted(self.hub_cache().glob("models--*--*")):
+            name = folder.name.removeprefix("models--").replace("--", "/")
+            if self.fetched(name):
+                found.setdefault(name, Source(name, "repo", name))
         infos: list[ModelInfo] = []
         for source in found.values():
             with suppress(BadRecipe, NotFound):

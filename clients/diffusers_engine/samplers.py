@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 
 from workflows.errors import BadRecipe, nearest
@@ -61,8 +64,18 @@ ALIASES = {
 }
 """ComfyUI's and A1111's spellings where they are not ours."""
 _KARRAS = "_karras"
-SCHEDULERS = ("normal", "karras")
-"""ComfyUI's names of the noise levels that our samplers come with: their own, and Karras'."""
+SPACINGS: Mapping[str, Mapping[str, Any]] = {
+    "exponential": {"use_exponential_sigmas": True},
+    "sgm_uniform": {"timestep_spacing": "trailing"},
+    "simple": {"timestep_spacing": "trailing"},
+    "ddim_uniform": {"timestep_spacing": "leading"},
+}
+"""ComfyUI's names of noise levels, and what diffusers has for them. The last three are ComfyUI's but for one step of
+the thousand that a model was trained on."""
+SCHEDULERS = ("normal", "karras", *SPACINGS)
+"""ComfyUI's names of the noise levels that there are here: a sampler's own, Karras', and others."""
+OF_FLOW = frozenset({"simple", "sgm_uniform"})
+"""What ComfyUI calls the noise levels that flow-matching families have of their own."""
 
 
 def sampler_names(family_name: str) -> tuple[str, ...]:
@@ -81,7 +94,7 @@ def canonical(name: str) -> str:
 def sampler_of(recipe: Recipe) -> str | None:
     """The sampler that a recipe's sampler and scheduler come to here. Raises BadRecipe for a scheduler of others."""
     if recipe.scheduler not in {None, *SCHEDULERS}:
-        raise BadRecipe("scheduler", recipe.scheduler, f"this engine has {' and '.join(SCHEDULERS)}; ComfyUI has more")
+        raise BadRecipe("scheduler", recipe.scheduler, f"this engine has {', '.join(SCHEDULERS)}; ComfyUI has more")
     if recipe.scheduler != "karras":
         return recipe.sampler
     if not recipe.sampler:
@@ -101,19 +114,35 @@ def find_sampler(name: str, family_name: str) -> tuple[str, Sampler]:
         raise BadRecipe("sampler", name, f"{hint}{family(family_name).profile.title} takes {', '.join(takes)}")
     if stem != wanted and not sampler.karras:
         raise BadRecipe("sampler", name, f"{stem} has no Karras form; use {stem}")
+    if sampler.needs and find_spec(sampler.needs) is None:
+        raise BadRecipe("sampler", name, f"it needs a further package: pip install {sampler.needs}")
     return wanted, sampler
 
 
-def build_scheduler(name: str, family_name: str, config: Any) -> tuple[str, Any]:
+def spacing_of(recipe: Recipe, family_name: str) -> Mapping[str, Any]:
+    """How the recipe's scheduler changes that of its sampler, beside Karras' form. Raises BadRecipe."""
+    name, found = recipe.scheduler or "normal", family(family_name)
+    if name not in SPACINGS or (found.flow and name in OF_FLOW):
+        return {}
+    if found.flow or family_name == "demo":
+        raise BadRecipe("scheduler", name, f"{found.profile.title} takes normal{'' if found.flow else ' and karras'}")
+    if not recipe.sampler:
+        raise BadRecipe("scheduler", name, "here it needs a sampler besides, such as dpmpp_2m")
+    stem = canonical(recipe.sampler).removesuffix(_KARRAS)
+    if name == "exponential" and stem in NOISE and not NOISE[stem].karras:
+        raise BadRecipe("scheduler", name, f"{stem} has no exponential form; leave it out")
+    return SPACINGS[name]
+
+
+def build_scheduler(
+    name: str, family_name: str, config: Any, spacing: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[str, Any]:
     """The canonical name and the scheduler, made from the pipeline's own scheduler configuration. Raises BadRecipe."""
     import diffusers
 
     wanted, sampler = find_sampler(name, family_name)
-    settings = dict(sampler.settings)
+    settings = dict(sampler.settings) | dict(spacing)
     if wanted.endswith(_KARRAS):
         settings["use_karras_sigmas"] = True
     kind: Any = getattr(diffusers, sampler.scheduler)
-    try:
-        return wanted, kind.from_config(config, **settings)
-    except ImportError as error:
-        raise BadRecipe("sampler", name, f"it needs a further package: pip install {sampler.needs}") from error
+    return wanted, kind.from_config(config, **settings)

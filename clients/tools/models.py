@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from clients.tools import arguments as a
 from clients.tools.consent import agreed
 from clients.tools.contract import Tool
 from clients.tools.results import Fetched, Found, LoraList, ModelDetails, ModelList, Suggestion
 from workflows.app import App, current_app, progress_listener
-from workflows.downloads import Downloads
 from workflows.errors import BadRecipe
 from workflows.model_answers import (
     lora_list,
@@ -21,6 +20,9 @@ from workflows.model_answers import (
 )
 from workflows.model_rows import download_answer, planned_answer
 from workflows.types import ModelQuery
+
+if TYPE_CHECKING:
+    from workflows.downloads import Downloads
 
 
 async def list_models(kind: a.ModelKind = "all", query: a.ModelWords = "", limit: a.Limit = 50) -> ModelList:
@@ -94,7 +96,7 @@ async def download_model(
     downloads = _downloads(app)
     plan = await downloads.plan(reference, version_id, destination)
     if plan.needs_consent and not confirm:
-        said = await agreed(plan.question)
+        said = await agreed(plan.question, f"{plan.reference} {plan.offer.name} {plan.offer.size} {plan.folder}")
         if not said:
             return cast(Fetched, planned_answer(plan, declined=said is False))
     download = await downloads.start(plan)

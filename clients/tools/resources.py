@@ -12,11 +12,11 @@ from mcp_types import CompletionArgument, PromptReference, Resource, ResourceTem
 
 from clients.tools.arguments import MAX_PREVIEW, NAME
 from clients.tools.registration import small_preview
+from workflows import selection
 from workflows.answers import job_answer, shortened
 from workflows.app import App
 from workflows.catalog import DRAWABLE
 from workflows.errors import NotFound, StudioError
-from workflows.selection import STYLES
 from workflows.types import ItemQuery, Media
 
 IMAGES = "media://images/{id}"
@@ -117,7 +117,7 @@ async def _loras(app: App, _start: str) -> list[str]:
 
 
 async def _styles(app: App, _start: str) -> list[str]:
-    return list(STYLES)
+    return list(selection.STYLES)
 
 
 async def _engines(app: App, _start: str) -> list[str]:

@@ -14,9 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clients.config import Settings, load_settings, secret
+from clients.config import BadSettings, Settings, load_settings, secret
 from clients.presence import LockedPresence, anyone_left
+from utils.collecting import no_collecting
+from workflows import selection
 from workflows.app import App, use_app
+from workflows.errors import nearest
 from workflows.library import Library
 from workflows.stamp import own_version
 from workflows.starters import Machine
@@ -136,6 +139,10 @@ async def open_with(*, enable_ollama: bool | None = None, **overrides: Any) -> A
     `enable_ollama`: whether a language model reads prompts; True without OLLAMA_MODEL means the usual one. Raises
     BadSettings, StorageError.
     """
+    unknown = next((name for name in overrides if name not in {*Settings.model_fields, "comfyui_host"}), None)
+    if unknown is not None:
+        near = nearest(unknown, Settings.model_fields)
+        raise BadSettings(f"There is no setting {unknown!r}; nearest: {', '.join(near) or 'none'}.")
     settings = await asyncio.to_thread(load_settings, **overrides)
     if enable_ollama is not None:
         reader = (settings.ollama_model or USUAL_READER) if enable_ollama else None
@@ -215,8 +222,16 @@ async def comfyui_servers(settings: Settings) -> Sequence[ServerStatus]:
 def _import_adapters(settings: Settings) -> None:
     """Off the event loop: the first import of the database library takes most of a second."""
     names = ["clients.ledger", "clients.diffusers_engine", "clients.wiring.judges", "workflows.gallery"]
-    for name in [*names, *(["clients.comfyui_engine"] if settings.comfyui_servers else [])]:
-        importlib.import_module(name)
+    names += [
+        "clients.wiring.models",
+        "clients.model_files",
+        *(f"workflows.selection.{one}" for one in selection.PARTS),
+    ]
+    if settings.atelier_downloads == "on":
+        names += ["clients.civitai_client", "clients.hf_client", "clients.downloader", "workflows.downloads"]
+    with no_collecting():
+        for name in [*names, *(["clients.comfyui_engine"] if settings.comfyui_servers else [])]:
+            importlib.import_module(name)
 
 
 def _notices(settings: Settings) -> list[str]:

@@ -15,11 +15,13 @@ from utils.resources import ResourceMonitor
 from workflows.catalog import Catalog, LookedUp, Report
 from workflows.choosing import Chooser
 from workflows.families import families
+from workflows.folders import ALIASES, FOLDERS, kind_of_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from clients.doctor import Models
     from clients.model_files import InstalledModels
     from workflows.content import ContentRules
     from workflows.downloads import Downloads
@@ -39,6 +41,19 @@ def installed_models(settings: Settings, rows: ModelRows) -> InstalledModels:
     )
 
 
+def model_places(settings: Settings) -> Models:
+    """Where weight files are looked for, for the doctor. Blocking; looks at the names of folders alone."""
+    from clients.doctor import Models
+    from clients.model_files import find_comfyui
+
+    installations = find_comfyui(settings.comfyui_paths)
+    roots = [*(one / "models" for one in installations), *settings.model_roots]
+    shelves = [*FOLDERS.items(), *((kind_of_folder(alias) or "other", alias) for alias in ALIASES)]
+    found = [(kind, root / folder) for root in roots for kind, folder in shelves]
+    found += [(kind, folder) for kind, folders in settings.model_folders.items() for folder in folders]
+    return Models(installations=installations, folders=[pair for pair in found if pair[1].is_dir()])
+
+
 async def open_chooser(
     settings: Settings,
     stack: AsyncExitStack,
@@ -53,12 +68,16 @@ async def open_chooser(
     sources = await _sources(settings, stack, half=device.gpu) if on else {}
     pinned = {"diffusers": settings.atelier_local_model} if settings.atelier_local_model else {}
     catalog = Catalog(engines=engines, files=files, rows=rows, sources=sources, pinned=pinned, adult=rules.adult)
-    catalog.lookup = partial(_looked_up, settings)
     if on:
+        catalog.lookup = partial(_looked_up, settings)
         catalog.downloads = await _downloads(settings, stack, catalog, files)
     model = settings.ollama_model
     reader = await stack.enter_async_context(language_model(settings, model)) if model else None
     return Chooser(catalog=catalog, rules=rules, text_model=reader, device_gb=device.gigabytes)
+
+
+HALVED = 0.5
+"""On a CPU weights are held in full precision, twice what most files take."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +95,7 @@ def _device() -> Device:
     stats = monitor.get_current_stats()
     gpu = stats.get_primary_gpu()
     if gpu is None or monitor.recommend_device().device == "cpu":
-        return Device(gpu=False, gigabytes=stats.ram.total_gb)
+        return Device(gpu=False, gigabytes=stats.ram.total_gb * HALVED)
     return Device(gpu=True, gigabytes=gpu.memory_total_gb or stats.ram.total_gb)
 
 

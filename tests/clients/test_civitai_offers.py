@@ -142,7 +142,7 @@ async def test_a_file_that_a_scan_found_dangerous_is_not_offered(fake: FakeCivit
     [
         ("../../etc/cron.safetensors", "cron.safetensors"),
         ("C:\\models\\a.safetensors", "a.safetensors"),
-        ("a\n<b>.safetensors", "a_b_.safetensors"),
+        ("a\n<b>.safetensors", "a _b_.safetensors"),
         (".hidden.safetensors", "hidden.safetensors"),
         (f"{'x' * 300}.safetensors", f"{'x' * 138}.safetensors"),
     ],

@@ -98,6 +98,25 @@ async def test_the_owners_word_on_the_family_counts(folder: Path) -> None:
     assert made.media.data != (await drawn(plain, recipe)).media.data
 
 
+@pytest.mark.models
+async def test_a_pipeline_of_the_index_is_drawn_with_by_its_name(sd: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "hub" / "models--a--cars"
+    fetched = shutil.copytree(sd, repository / "snapshots" / "0123")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123")
+    own = shutil.copytree(sd, tmp_path / "models" / "diffusers" / "vans")
+    lying = {"a/cars": fetched, "diffusers/vans": own}
+
+    def known(name: str, kind: str) -> Known | None:
+        return Known(lying[name]) if kind == "checkpoint" and name in lying else None
+
+    engine = DiffusersEngine(None, NO_DEMO, offline=True, hub_cache=tmp_path / "hub", library=known)
+    told = await drawn(DiffusersEngine(str(sd), NO_DEMO, offline=True), CAR)
+    for name in lying:
+        made = await drawn(engine, CAR.but(model=name))
+        assert (made.model, made.media.data) == (name, told.media.data)
+
+
 Weights = dict[str, Any]
 
 

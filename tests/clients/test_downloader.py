@@ -21,6 +21,7 @@ import pytest
 from clients import downloader
 from clients.downloader import Downloader
 from tests.file_server import Asked, FileServer
+from workflows.downloads.fetching import Arrived
 from workflows.errors import (
     AccessDenied,
     BadRecipe,
@@ -30,7 +31,6 @@ from workflows.errors import (
     ServiceUnavailable,
     StorageError,
 )
-from workflows.fetching import Arrived
 from workflows.types import Offer
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ from clients.downloader import Downloader
 from clients.hf_client import HuggingFaceClient, Reference, read_reference
 from tests.local_hub import COMMIT, LocalHub
 from utils.sidecars import read_sidecars
+from workflows.downloads.fetching import Arrived
 from workflows.errors import AccessDenied, BadRecipe, NotFound, RateLimited, ServiceUnavailable, StudioError
-from workflows.fetching import Arrived
 from workflows.types import FoundModel, ModelFacts, ModelQuery, Offer
 
 KEY = "hf_secret"
@@ -166,9 +166,11 @@ async def test_orders_are_those_of_the_hub(hub: LocalHub, tmp_path: Path, sort: 
     assert f"sort={asked}" in hub.heard[0].query
 
 
-async def test_an_order_that_is_not_known_is_said(hub: LocalHub, tmp_path: Path) -> None:
+async def test_an_order_or_kind_that_is_not_known_is_said(hub: LocalHub, tmp_path: Path) -> None:
     with pytest.raises(BadRecipe, match="sort cannot be 'Best'"):
         await client(hub, tmp_path).search(ModelQuery(sort="Best"))
+    with pytest.raises(BadRecipe, match="model_type cannot be 'odd'"):
+        await client(hub, tmp_path).search(ModelQuery(model_type="odd"))
     assert hub.heard == []
 
 
@@ -257,7 +259,7 @@ async def test_a_version_is_a_revision(hub: LocalHub, tmp_path: Path) -> None:
 
 
 async def test_several_files_are_listed_for_a_choice(hub: LocalHub, tmp_path: Path) -> None:
-    with pytest.raises(BadRecipe, match=r"name one: hf:maker/two-files/a_v1.safetensors \(0.00 GB\), hf:.*b_v1"):
+    with pytest.raises(BadRecipe, match=r"name one: hf:maker/two-files/a_v1.safetensors \(1.0 MB\), hf:.*b_v1"):
         await client(hub, tmp_path).offer("hf:maker/two-files")
 
 

@@ -309,6 +309,48 @@ async def test_links_are_followed_once_and_what_is_hidden_or_unfinished_is_passe
     assert names == {f"style{os.sep}ink.safetensors", "linked.safetensors"}
 
 
+async def test_pipes_devices_and_links_to_nothing_stop_no_scan(ledger: Ledger, root: Path) -> None:
+    ink = lora(root)
+    os.mkfifo(root / "loras" / "pipe.safetensors")
+    os.mkfifo(ink.with_suffix(".civitai.info"))
+    ink.with_suffix(".txt").symlink_to("/dev/zero")
+    for name in ("gone", "pipe"):
+        (root / "checkpoints" / name).mkdir(parents=True)
+    (root / "checkpoints" / "gone" / "model_index.json").symlink_to("nothing")
+    os.mkfifo(root / "checkpoints" / "pipe" / "model_index.json")
+    plain = checkpoint(root / "checkpoints" / "gone")
+    config = root / "checkpoints" / "whole" / "unet" / "config.json"
+    config.parent.mkdir(parents=True)
+    config.parent.with_name("model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    config.with_name("diffusion_pytorch_model.safetensors").write_bytes(b"x")
+    os.mkfifo(config)
+
+    infos = await asyncio.wait_for(index(ledger, root).all(), 20)
+    assert {info.path for info in infos} == {str(ink), str(plain), str(config.parent.parent)}
+
+
+async def test_the_configuration_of_a_single_file_is_no_model(ledger: Ledger, root: Path) -> None:
+    plain = checkpoint(root / "checkpoints")
+    beside = plain.with_suffix("")
+    beside.mkdir()
+    (beside / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+
+    assert {info.path for info in await index(ledger, root).all()} == {str(plain)}
+
+
+async def test_names_that_steer_a_terminal_are_left_out_and_such_titles_are_cleaned(ledger: Ledger, root: Path) -> None:
+    for name in ("red\x1b[31m", "two\nlines", "csi\x9b2J", "turned\u202egnp"):
+        lora(root, name)
+    ink = lora(root, "日本 é", **{"modelspec.title": "Ink\x1b]0;x\x07\nof\u202e old", "modelspec.tags": "a\x1b[2J, b"})
+    said = {"id": 1, "trainedWords": ["in\x9bky"], "model": {"description": "<p>pla\x9bin</p>"}}
+    ink.with_suffix(".civitai.info").write_text(json.dumps(said), encoding="utf-8")
+
+    found = only(await index(ledger, root).all())
+    facts = found.facts
+    assert (found.name, facts.title, facts.tags) == ("日本 é.safetensors", "Ink ]0;x  of  old", ("a [2j", "b"))
+    assert (facts.triggers, facts.description) == (("in ky",), "pla in")
+
+
 # the owner's word
 
 

@@ -24,6 +24,29 @@ def test_files_that_differ_in_their_metadata_alone_share_their_tensors(tmp_path:
     assert [dict(header.metadata) for header in read] == told
 
 
+@pytest.mark.parametrize("more", [0, 1, 2, 3])
+def test_long_metadata_is_read_whole_wherever_its_letters_fall(tmp_path: Path, more: int) -> None:
+    told = [{"name": "a" * more + "猫" * 100_000}, {"name": "b" * more + "猫" * 30_000}]
+    paths = [write_weights(tmp_path / f"{number}.safetensors", TENSORS, said) for number, said in enumerate(told)]
+    headers = Headers()
+    read = [headers.read(path) for path in paths]
+    assert read == [read_header(path) for path in paths]
+    assert read[0].tensors is read[1].tensors
+
+
+@pytest.mark.parametrize("told", ['{"name":"a","name":"b"}', '{"name":"\\ud83d"}', '{"name":"\\ude00\\ud83d"}'])
+def test_metadata_that_is_not_sound_is_refused_though_the_tensors_are_known(tmp_path: Path, told: str) -> None:
+    headers = Headers()
+    sound, faulty = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    for path, metadata in ((sound, '{"name":"\\ud83d\\ude00"}'), (sound, '{"name":"a"}'), (faulty, told)):
+        text = f'{{"__metadata__":{metadata},"w":{{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}}}'
+        path.write_bytes(struct.pack("<Q", len(text)) + text.encode() + b"\0")
+        if path is sound:
+            assert headers.read(path) == read_header(path)
+    with pytest.raises(BadHeader):
+        headers.read(faulty)
+
+
 def test_a_file_that_was_cut_is_refused_though_its_header_is_known(tmp_path: Path) -> None:
     headers = Headers()
     headers.read(write_weights(tmp_path / "a.safetensors", TENSORS, {"name": "a"}))

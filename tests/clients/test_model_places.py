@@ -99,6 +99,7 @@ def test_extra_paths_are_read_as_comfyui_reads_them(tmp_path: Path) -> None:
         "[" * 5_000,
         "a: " + "x" * MOST_BYTES,
         "&a [*a]" * 3,
+        "a0: &a0 {x: 1}\n" + "".join(f"a{n + 1}: &a{n + 1} {{<<: [{', '.join([f'*a{n}'] * 9)}]}}\n" for n in range(9)),
     ],
 )
 def test_a_broken_or_hostile_file_is_passed_over_with_a_note(tmp_path: Path, text: str) -> None:

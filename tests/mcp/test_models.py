@@ -23,7 +23,7 @@ from workflows.catalog import Catalog
 from workflows.choosing import Chooser
 from workflows.content import ContentRules
 from workflows.downloads import Downloads
-from workflows.fetching import Arrived, Check, Report
+from workflows.downloads.fetching import Arrived, Check, Report
 from workflows.types import FoundModel, ModelFacts, Offer
 
 both_eras = pytest.mark.parametrize("era", ERAS)
@@ -158,6 +158,10 @@ async def test_a_person_who_says_yes_gets_the_download(era: Era, tmp_path: Path)
         ElicitResult(action="decline"),
         ElicitResult(action="cancel"),
         ElicitResult(action="accept", content={"go_ahead": False}),
+        ElicitResult(action="accept", content={"go_ahead": "false"}),
+        ElicitResult(action="accept", content={"go_ahead": "whatever"}),
+        ElicitResult(action="accept", content={"go_ahead": ["x"]}),
+        ElicitResult(action="accept"),
     ],
 )
 async def test_a_person_who_says_no_gets_nothing(era: Era, said: ElicitResult, tmp_path: Path) -> None:

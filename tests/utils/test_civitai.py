@@ -248,6 +248,22 @@ def test_a_preview_is_the_tamest_still_that_may_be_shown(images: list[Any], adul
     assert preview_of({"images": images}, adult=adult) == url
 
 
+@pytest.mark.parametrize("told", [{"minor": True}, {"poi": True}, {"minor": "true"}, {"poi": 1}])
+def test_no_adult_preview_is_shown_of_a_minor_or_of_somebody_real(told: dict[str, Any]) -> None:
+    version = VERSION | {"images": [{"url": "https://image/r.png", "type": "image", "nsfwLevel": 4}]}
+    assert version_facts(version, {"nsfw": "yes"})["preview_url"] == "https://image/r.png"
+    facts = version_facts(version, {"nsfw": True} | told)
+    assert (facts.get("preview_url", ""), facts["nsfw"]) == ("", True)
+    assert (facts.get("minor", False), facts.get("real_person", False)) == ("minor" in told, "poi" in told)
+
+
+def test_a_text_that_steers_a_terminal_is_told_without_what_steers_it() -> None:
+    hostile = "Ne\x1b[31mon\n\x9b2J\u202e"
+    facts = version_facts(VERSION | {"name": "v2", "trainedWords": [hostile]}, {"name": hostile, "tags": [hostile]})
+    assert facts["title"] == "Ne [31mon  2J - v2"
+    assert (facts["triggers"], facts["tags"]) == (("Ne [31mon", "2J"), ("ne [31mon 2j",))
+
+
 # Pictures' own settings
 
 

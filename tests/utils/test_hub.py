@@ -18,7 +18,16 @@ def port() -> int:
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "no_proxy",
+        "NO_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -34,6 +43,13 @@ def test_a_hub_that_does_not_listen_is_known_at_once(port: int) -> None:
 def test_behind_a_proxy_only_the_proxy_knows(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
     assert hub_answers(f"http://127.0.0.1:{port}")
+
+
+def test_a_hub_that_the_proxy_is_not_for_is_asked_itself(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert not hub_answers(f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+    assert not hub_answers(f"http://127.0.0.1:{port}")
 
 
 def test_without_a_hub_the_libraries_look_at_local_files_alone(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

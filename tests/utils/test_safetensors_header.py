@@ -114,7 +114,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "half of a surrogate pair in a type": (raw(tensor(dtype="\ud800", data_offsets=[0, 1])), "not UTF-8"),
     "half of a surrogate pair in the metadata": (raw({"__metadata__": {"a": "\udfff"}}), "not UTF-8"),
     "nested deeply": (raw(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "too deeply"),
-    "millions of values": (raw(b'{"a":[' + b"0," * 4_000_001 + b"0]}"), "more than 4,000,000 values"),
+    "millions of values": (raw(b'{"a":[' + b"0," * 1_500_001 + b"0]}"), "more than 1,500,000 values"),
     "a name twice": (raw(b'{"a":%s,"a":%s}' % ((json.dumps(ONE["a"]).encode(),) * 2)), "comes twice"),
     "a fact twice": (
         raw(b'{"a":{"dtype":"F16","dtype":"F32","shape":[2,3],"data_offsets":[0,12]}}'),

@@ -195,3 +195,15 @@ def test_a_side_car_that_tells_of_the_model_and_of_no_trigger_means_that_there_i
     facts = known_facts(model, METADATA)
     assert "triggers" not in facts
     assert (facts["title"], facts["licence"], facts["tags"]) == ("Ink - v2", "CC0", ("ink",))
+
+
+def test_a_table_of_tags_beyond_any_real_one_is_passed_over() -> None:
+    tags = ", ".join(f'"word {number}": 1' for number in range(MOST_BYTES // 12))
+    assert metadata_facts({"ss_tag_frequency": f'{{"one": {{{tags}}}}}'}) == {}
+
+
+@pytest.mark.parametrize(("level", "shown"), [(1, True), (2, True), (None, True), (4, False), (16, False), (32, False)])
+def test_a_preview_that_lora_manager_marks_as_unsafe_is_not_told(model: Path, level: int | None, shown: bool) -> None:
+    said = {"model_name": "Ink", "preview_url": "https://x.test/a.png", "preview_nsfw_level": level}
+    put(model, ".metadata.json", said)
+    assert ("preview_url" in read_sidecars(model)) is shown

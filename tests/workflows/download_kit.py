@@ -12,8 +12,8 @@ from typing import Any
 
 from clients.downloader import Downloader
 from workflows.downloads import Downloads
+from workflows.downloads.fetching import Arrived, Report
 from workflows.errors import BadRecipe, StorageError
-from workflows.fetching import Arrived, Report
 from workflows.folders import FOLDERS
 from workflows.types import Download, FoundModel, ModelFacts, ModelInfo, ModelQuery, Offer, Scanned
 

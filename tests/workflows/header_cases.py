@@ -80,6 +80,12 @@ STABLE_DIFFUSION = {
         metadata={"modelspec.architecture": "stable-diffusion-v2-768-v"},
     ),
     "sd21 depth": checkpoint("sd21", whole(made.sd15_unet(5, 1024), *made.SD21_PARTS), "depth"),
+    "lotus, which measures depths": bare(
+        "sd21", made.sd15_unet(context=1024) | {"label_emb.0.0.weight": (1280, 4)}, "lotus depth"
+    ),
+    "zero123, which turns things around": checkpoint(
+        "sd15", whole(made.sd15_unet(8), *made.SD15_PARTS) | {"cc_projection.weight": (768, 772)}, "zero123"
+    ),
     "sd21 of diffusers": bare("sd21", made.unet_of_diffusers(1024)),
     "sdxl": checkpoint("sdxl", SDXL),
     "sdxl in fp32 with a half VAE": checkpoint(

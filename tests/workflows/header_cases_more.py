@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.workflows import headers as made
 from tests.workflows.header_cases import GUESS, NAMED, TOLD, Case, bare, checkpoint, lora, other
-from tests.workflows.headers import under, whole
+from tests.workflows.headers import LDM, under, whole
 
 PICTURES = {
     "z-image, turbo or not": bare("z-image-turbo", made.lumina(3840, ("cap_pad_token", (1, 3840))), **GUESS),
@@ -94,6 +94,23 @@ VIDEOS = {
         "wan22-14b", made.wan(5120, 16), "t2v low-noise", name="Wan2.2-T2V-A14B-LowNoise", **NAMED
     ),
     "wan 2.2 5b": bare("wan22-5b", made.wan(3072, 48), "ti2v"),
+    "humo of wan 2.1": bare(
+        "wan21-14b", made.wan(5120, 36, ("audio_proj.audio_proj_glob_1.layer.bias", (512,))), "humo"
+    ),
+    "humo, the small one": bare(
+        "wan21-1.3b", made.wan(1536, 36, ("audio_proj.audio_proj_glob_1.layer.bias", (512,))), "humo"
+    ),
+    "scail of wan 2.1": bare(
+        "wan21-14b",
+        made.wan(5120, 20, ("img_emb.proj.0.bias", (1280,)), ("patch_embedding_pose.weight", (5120, 20, 1, 2, 2))),
+        "scail",
+    ),
+    "wan dancer": bare(
+        "wan22-14b",
+        made.wan(5120, 36, ("img_emb.proj.0.bias", (1280,)), ("patch_embedding_global.weight", (5120, 36, 1, 2, 2))),
+        "wandancer",
+    ),
+    "hunyuan image, its refiner": bare("hunyuan-image", made.hunyuan((3072, 128, 1, 1, 1)), "refiner"),
     "wan vace": bare("wan21-14b", made.wan(5120, 16, ("vace_patch_embedding.weight", (5120, 96, 1, 2, 2))), "vace"),
     "wan s2v": bare(
         "wan22-14b", made.wan(5120, 16, ("casual_audio_encoder.encoder.final_linear.weight", (10, 10))), "s2v"
@@ -341,6 +358,21 @@ COMPONENTS = {
 }
 
 UNTOLD = {
+    "ace-step, all in one, which has the signs of pixart too": other(
+        "other",
+        "unknown",
+        under(LDM, {"genre_embedder.weight": (1536, 512), "t_block.1.weight": (9216, 1536)}),
+        "ace-step",
+    ),
+    "ace-step 1.5": other(
+        "other",
+        "unknown",
+        under(LDM, {"encoder.lyric_encoder.layers.0.input_layernorm.weight": (2048,)}),
+        "ace-step 1.5",
+    ),
+    "stable audio, all in one": other(
+        "other", "unknown", {"model.model.transformer.rotary_pos_emb.inv_freq": (32,)}, "stable-audio"
+    ),
     "nothing that is known": other("other", "unknown", {"a.b": (10,)}, guessed=True, told_by=""),
     "nothing but a name": other("other", "flux-dev", {"a.b": (10,)}, name="flux1-dev", **NAMED),
     "nothing but metadata": other(

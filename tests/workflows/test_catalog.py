@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import pytest
 
 from tests.fake_models import FakeFiles, FakeSource, checkpoint, lora
@@ -56,8 +60,9 @@ async def test_a_list_holds_every_word_of_the_query_and_the_most_used_first() ->
 
 
 async def test_a_kind_that_is_none_is_refused_with_those_that_are() -> None:
-    with pytest.raises(BadRecipe, match="checkpoint, lora"):
+    with pytest.raises(BadRecipe, match="all, checkpoint, diffusion_model, lora, vae"):
         await shelf(ANIME, INK).models("loras")
+    assert await shelf(ANIME, INK).models("vae") == []
 
 
 async def test_loras_are_listed_by_what_they_work_with() -> None:
@@ -154,3 +159,57 @@ async def test_a_source_that_is_none_is_refused() -> None:
         await catalog.search(ModelQuery(query="ink"), "github")
     with pytest.raises(BadRecipe, match="ATELIER_DOWNLOADS"):
         await Catalog(engines=[]).search(ModelQuery(query="ink"))
+
+
+# ------------------------------------------------------------------ looked at again
+
+
+@dataclass(kw_only=True)
+class Held(FakeFiles):
+    """Answers once it may."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    may: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def all(self) -> Sequence[ModelInfo]:
+        found = tuple(self.infos)
+        self.asked.set()
+        await self.may.wait()
+        return found
+
+
+async def test_what_has_not_changed_is_not_looked_through_again() -> None:
+    files = FakeFiles(infos=[ANIME])
+    catalog = Catalog(engines=[FakeEngine()], files=files)
+
+    first = await catalog.stand()
+    catalog.forget()
+    second = await catalog.stand()
+    files.infos[0] = ANIME.but(family="noobai")
+    catalog.forget()
+    third = await catalog.stand()
+
+    assert second.libraries is first.libraries and second.models is first.models
+    assert second.until >= first.until
+    assert third.models[-1].family == (await catalog.find("wai-v14")).family == "noobai"
+
+
+async def test_a_change_in_the_middle_of_a_look_is_seen_by_whoever_waits_for_it() -> None:
+    files = Held(infos=[ANIME])
+    catalog = Catalog(engines=[FakeEngine()], files=files)
+
+    waiting = [asyncio.create_task(catalog.models()) for _ in range(2)]
+    await files.asked.wait()
+    files.infos.append(PHOTO)
+    catalog.forget()
+    files.may.set()
+
+    for task in waiting:
+        assert PHOTO in await task
+
+
+async def test_a_name_is_looked_for_among_the_kinds_that_are_asked_for() -> None:
+    catalog = shelf(checkpoint("ink"), INK)
+
+    assert (await catalog.find("ink")).kind == "checkpoint"
+    assert (await catalog.find("ink", ("lora",))).kind == "lora"

@@ -14,7 +14,7 @@ from utils.content_validator import TEXTS
 from workflows.content import ContentRules
 from workflows.errors import Refused, revived
 from workflows.families import families, family
-from workflows.types import MAX_PROMPT, FamilyProfile, LoraUse, Recipe, Reference
+from workflows.types import MAX_PROMPT, FamilyProfile, LoraUse, ModelFacts, Recipe, Reference
 
 SAFE, OPEN = ContentRules(adult=False), ContentRules(adult=True)
 CHILD = "a child blowing a dandelion"
@@ -156,3 +156,50 @@ def test_a_negative_prompt_that_fills_its_field_makes_room_for_safe_words() -> N
     negative = ContentRules().safeguarded(full, PROFILE).negative
     assert negative.startswith("nsfw, nude, yyy")
     assert len(negative) == MAX_PROMPT
+
+
+# what a LoRA's words and facts say
+
+
+def refused_with(rules: ContentRules, prompt: str, **facts: Any) -> str | None:
+    try:
+        rules.check_lora(Recipe.checked(prompt=prompt), ModelFacts(**facts))
+    except Refused as refused:
+        return refused.rule
+    return None
+
+
+NUDE = "a nude woman on a bed"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "facts", "rule"),
+    [
+        (NUDE, {"minor": True}, "minor.sexual"),
+        (NUDE, {"title": "Child body slider"}, "minor.sexual"),
+        (NUDE, {"tags": ("1girl", "child")}, "minor.sexual"),
+        (NUDE, {"real_person": True}, "person.sexual"),
+        (NUDE, {"title": "Ink", "tags": ("style",)}, None),
+        (CHILD, {"title": "Hentai style"}, "minor.sexual"),
+        (CHILD, {"tags": ("style", "nude")}, "minor.sexual"),
+        (CHILD, {"minor": True, "real_person": True}, None),
+        (WOMAN, {"minor": True, "real_person": True, "tags": ("portrait",)}, None),
+        (WOMAN, {"tags": ("child", "nude")}, "minor.sexual"),
+        (WOMAN, {"tags": ("style", "nude")}, None),
+    ],
+)
+def test_whom_a_lora_was_made_of_counts_as_shown(prompt: str, facts: dict[str, Any], rule: str | None) -> None:
+    assert refused_with(OPEN, prompt, **facts) == rule
+
+
+def test_what_a_lora_calls_itself_is_switched_off_with_adult_content() -> None:
+    assert refused_with(SAFE, WOMAN, title="Hentai style") == "adult.explicit"
+    assert refused_with(SAFE, WOMAN, title="Ink", tags=("nude", "style")) is None
+
+
+def test_a_minor_in_the_words_that_wake_a_lora_makes_the_recipe_strict() -> None:
+    recipe = Recipe(prompt="a garden", loras=(LoraUse(name="x", triggers=("small child",)),))
+    assert SAFE.strict(recipe)
+    assert OPEN.safeguarded(recipe, PROFILE.but(negatives=True)).negative == "nsfw, nude, suggestive"
+    adult = Recipe(prompt="a garden", loras=(LoraUse(name="x", triggers=("a woman",)),))
+    assert SAFE.safeguarded(adult, PROFILE.but(negatives=True)).negative == "nsfw, nude"

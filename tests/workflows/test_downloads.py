@@ -253,7 +253,8 @@ asyncio.run(main())
                 await it.downloads.cancel(download_id)
             os.kill(process.pid, signal.SIGKILL)
             await process.wait()
-            assert (await it.downloads.find(download_id)).state == "interrupted"
+            found = await it.downloads.find(download_id)
+            assert found.state == "interrupted" and it.downloads.known(download_id) == found
             done = await it.fetched()
         assert (done.id, done.state) == (download_id, "succeeded")
         assert server.asked[1].range is not None and int(server.asked[1].range[6:-1]) >= 2_000_000

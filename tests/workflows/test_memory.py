@@ -295,6 +295,10 @@ def test_one_memory_for_all_has_nowhere_to_offload_to() -> None:
 def test_a_processor_draws_plainly_until_its_memory_is_short() -> None:
     processor = Device(kind="cpu", ram_free_gb=24.0)
     assert told(plan(SD15, processor, engine="diffusers")) == "none 4.8"
+    slow = "it fits as it is. It draws on the CPU, which is slow: minutes for a picture."
+    assert plan(SD15, processor, engine="diffusers").reason.endswith(slow)
+    small = replace(SD15, model=10**8, text_encoder=0, vae=0)
+    assert plan(small, processor, engine="diffusers").reason.endswith("it fits as it is.")
     short = plan(SDXL, replace(processor, ram_free_gb=8.0), engine="diffusers")
     assert (short.level, short.available_gb) == ("aggressive", 8.0)
     assert short.reason == (

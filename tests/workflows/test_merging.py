@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from workflows.merging import merged
 from workflows.types import ModelFacts, ModelInfo
 
@@ -72,3 +74,19 @@ def test_a_name_that_an_engine_has_is_told_once() -> None:
     own = ModelInfo(name="base.safetensors", family="sdxl", engine="diffusers", size=1)
 
     assert merged([own], [SDXL], BOTH) == [own]
+
+
+@pytest.mark.parametrize(
+    ("family", "engine"),
+    [
+        ("pony", "diffusers"),
+        ("sd15-anime", "diffusers"),
+        ("sdxl-lightning", "diffusers"),
+        ("sdxl-refiner", ""),
+        ("flux-kontext", ""),
+    ],
+)
+def test_a_file_is_drawn_in_process_with_the_pipelines_of_its_kin(family: str, engine: str) -> None:
+    [row] = merged([], [SDXL.but(family=family)], BOTH)
+
+    assert row.engine == engine

@@ -10,8 +10,8 @@ import pytest
 
 from tests.file_server import FileServer
 from tests.workflows.download_kit import LORA, desk, offer, twenty
-from workflows import placing
-from workflows.download_log import KEPT, DownloadLog, Entry
+from workflows.downloads import placing
+from workflows.downloads.log import KEPT, DownloadLog, Entry
 from workflows.errors import BadRecipe, Refused
 from workflows.types import Download, ModelFacts
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from workflows.download_log import Entry
-from workflows.fetching import Arrived
+from workflows.downloads.fetching import Arrived
+from workflows.downloads.log import Entry
+from workflows.tasks import ended_within
 from workflows.types import Download, Progress, now
 
 Listener = Callable[[Progress], None]
@@ -53,15 +54,7 @@ class DownloadRun:
         """Wait at most `seconds` for the end; `listener` hears of every step meanwhile."""
         if listener is not None:
             listener(progress(self.download))
-            self.listeners.append(listener)
-        try:
-            async with asyncio.timeout(seconds):
-                await self.ended.wait()
-        except TimeoutError:
-            pass
-        finally:
-            if listener is not None:
-                self.listeners.remove(listener)
+        await ended_within(self.ended, seconds, self.listeners, listener)
         return self.download
 
 
@@ -69,8 +62,9 @@ def progress(download: Download) -> Progress:
     """A download told as a job is."""
     size, received = download.offer.size, download.received
     share = min(1.0, received / size) if size else 0.0
-    of = f" of {size / 1e9:.2f}" if size else ""
+    unit, name = (1e9, "GB") if (size or received) >= 1e9 else (1e6, "MB")
+    of = f" of {size / unit:.2f}" if size else ""
     pace = f", {download.speed / 1e6:.1f} MB/s" if download.speed else ""
-    told = f"{download.offer.name}: {received / 1e9:.2f}{of} GB{pace}"
+    told = f"{download.offer.name}: {received / unit:.2f}{of} {name}{pace}"
     message = told if download.state == "running" else f"{download.offer.name}: {download.state}"
     return Progress(fraction=share, message=message, seconds_left=download.seconds_left)

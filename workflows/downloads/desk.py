@@ -1,4 +1,4 @@
-"""Downloads: models on their way here, as jobs that outlive the process. It moves no bytes itself."""
+"""Where downloads are planned, begun, followed and taken up again. What one does meanwhile is in `run`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from workflows import placing
-from workflows.download_log import DownloadLog, Entry
-from workflows.download_run import DownloadRun, Listener, progress
+from workflows.downloads import placing
+from workflows.downloads.fetching import Fetcher, Snapshots
+from workflows.downloads.log import DownloadLog, Entry
+from workflows.downloads.run import DownloadRun, Listener, progress
 from workflows.errors import BadRecipe, NotFound, Refused, StorageError, StudioError
-from workflows.fetching import Fetcher, Snapshots
 from workflows.ports import ModelFiles, ModelSource
 from workflows.types import Download, ModelInfo, Offer, now
 from workflows.types.values import Value
@@ -153,7 +153,8 @@ class Downloads:
         entry = await asyncio.to_thread(self._log.read, download_id)
         if entry is None:
             raise NotFound("download", download_id, self._known, "get_queue lists those that run.")
-        return await asyncio.to_thread(self._as_it_is, entry)
+        found = self._known[download_id] = await asyncio.to_thread(self._as_it_is, entry)
+        return found
 
     def known(self, download_id: str) -> Download | None:
         """A download of this home, as this process last saw it; None for what is no download."""
