@@ -144,6 +144,10 @@ class LocalStore:
             return self._opened
 
 
+TURNS = 8
+"""How often a folder is made anew that deletes next door keep taking away."""
+
+
 def _sweep(folder: Path) -> None:
     before = time.time() - STALE_SECONDS
     for path in folder.glob("*.tmp"):
@@ -162,13 +166,14 @@ def _write(path: Path, content: bytes) -> None:
 
 def _move(unfinished: Path, path: Path) -> None:
     """Rename into place and make the rename itself survive a power cut."""
-    for last in (False, False, True):
-        made = _make_folders(path.parent)
+    made: list[Path] = []
+    for turns_left in reversed(range(TURNS)):
         try:
+            made += _make_folders(path.parent)
             unfinished.replace(path)
             break
-        except FileNotFoundError:  # a delete next door took the empty folder away again
-            if last:
+        except (FileNotFoundError, FileExistsError):  # a delete next door took the empty folder away again
+            if not turns_left:
                 raise
     for folder in {path.parent, *(folder.parent for folder in made)}:
         _sync_folder(folder)

@@ -166,7 +166,7 @@ def usual_places(home: Path, platform: str, current: Path) -> list[Path]:
     if platform == "win32":
         drives = [Path(f"{drive}:/{name}") for drive in "CDE" for name in names]
         return [current, *own, *drives, home / "AppData/Local/Programs/ComfyUI"]
-    rented = [Path(folder) for folder in ("/opt/ComfyUI", "/workspace/ComfyUI", "/ComfyUI", "/root/ComfyUI")]
+    rented = [Path(folder) for folder in ("/opt/ComfyUI", "/workspace/ComfyUI", "/ComfyUI")]
     return [current, *own, *rented]
 
 
