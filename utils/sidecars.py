@@ -35,6 +35,8 @@ from utils.small_files import read_small
 
 Facts = dict[str, Any]
 
+MOST_TAG = 60
+"""Characters of a tag."""
 MOST_BYTES = 4 * 1024 * 1024
 """Of a side-car, or a table in the metadata; a whole version object with its pictures has some 100 KB."""
 MOST_WORDS_FILE = 2_000
@@ -221,7 +223,7 @@ def _base(told: object) -> str:
 
 def _tags(told: object) -> tuple[str, ...]:
     rows = cast(list[object], told) if isinstance(told, list) else []
-    texts = (text_of(row, 60).lower() for row in rows)
+    texts = (text_of(row, MOST_TAG).lower() for row in rows)
     return tuple(dict.fromkeys(text for text in texts if text))[:40]
 
 
@@ -259,7 +261,7 @@ def _tag_counts(metadata: Mapping[str, str]) -> tuple[Counter[str], int]:
     counted: Counter[str] = Counter()
     for tags in _json_table(metadata.get("ss_tag_frequency", "")).values():
         for tag, count in table_of(tags).items():
-            if (word := text_of(" ".join(tag.split()), 60)) and (times := count_of(count)):
+            if (word := text_of(" ".join(tag.split()), MOST_TAG)) and (times := count_of(count)):
                 counted[word] += times
     sets = _json_table(metadata.get("ss_dataset_dirs", "")).values()
     pictures = sum(count_of(table_of(row).get("img_count")) or 0 for row in sets)

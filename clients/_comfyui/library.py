@@ -57,9 +57,11 @@ class Library:
         if response.status_code == 404:
             return {}
         files = cast("list[Json]", self._web.json(response, list))
-        # Of two files of one name in different places the server loads the first.
-        told = reversed([file for file in files if file.get("name") and file.get("size")])
-        return {str(file["name"]): int(file["size"]) for file in told}
+        sizes: dict[str, int] = {}
+        for file in files:
+            if file.get("name") and file.get("size"):  # of two files of one name the server loads the first
+                sizes.setdefault(str(file["name"]), int(file["size"]))
+        return sizes
 
     async def embeddings(self) -> list[str]:
         return [str(name) for name in await self._web.list("/embeddings")]
