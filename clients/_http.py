@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from workflows.errors import AccessDenied, RateLimited, ServiceUnavailable
+from workflows.errors import AccessDenied, RateLimited, ServiceFailed, ServiceTimedOut, ServiceUnavailable
 
 if TYPE_CHECKING:
     import httpx2
@@ -16,8 +16,9 @@ USER_AGENT = "atelier-mcp"
 
 @contextmanager
 def service_errors(service: str, unreachable: str = "", late: str = "Try again later.") -> Generator[None]:
-    """Transport errors become ServiceUnavailable. `service` is named in the text, such as a host.
+    """Transport errors become ServiceUnavailable, ServiceTimedOut or ServiceFailed.
 
+    `service` is named in the text, such as a host.
     `unreachable` and `late`: the next step when nobody answers there, and when the answer takes too long.
     """
     import httpx2
@@ -28,13 +29,13 @@ def service_errors(service: str, unreachable: str = "", late: str = "Try again l
         said = f"{service} could not be reached: {_words(error)}. {unreachable}"
         raise ServiceUnavailable(said.strip()) from error
     except httpx2.TimeoutException as error:
-        raise ServiceUnavailable(f"{service} did not answer in time. {late}".strip()) from error
+        raise ServiceTimedOut(f"{service} did not answer in time. {late}".strip()) from error
     except (httpx2.HTTPError, httpx2.StreamError) as error:
-        raise ServiceUnavailable(f"{service} could not be reached: {_words(error)}.") from error
+        raise ServiceFailed(f"{service} could not be reached: {_words(error)}.") from error
 
 
 def check_answer(response: httpx2.Response, service: str, setting: str | None = None) -> None:
-    """Raise RateLimited for 429 and ServiceUnavailable for 5xx; other answers are the caller's to read.
+    """Raise RateLimited for 429 and ServiceFailed for 5xx; other answers are the caller's to read.
 
     `setting`, where a key belongs: 401 and 403 are AccessDenied, which names it.
     """
@@ -46,7 +47,7 @@ def check_answer(response: httpx2.Response, service: str, setting: str | None = 
         when = f"in {wait:g} s" if wait is not None else "later"
         raise RateLimited(f"{service} wants fewer requests. Try again {when}.", retry_after=wait)
     if response.status_code >= 500:
-        raise ServiceUnavailable(f"{service} answered {response.status_code}. Try again later.")
+        raise ServiceFailed(f"{service} answered {response.status_code}. Try again later.")
 
 
 def _words(error: Exception) -> str:

@@ -20,7 +20,15 @@ from workflows.types import ModelKind
 
 TOML_NAME = "atelier.toml"
 OFF = "off"
-LISTS = ("atelier_allowed_hosts", "atelier_allowed_roots", "atelier_models", "comfyui_path", "comfyui_urls")
+LISTS = (
+    "atelier_allowed_hosts",
+    "atelier_allowed_roots",
+    "atelier_models",
+    "atelier_presets",
+    "comfyui_path",
+    "comfyui_urls",
+    "ollama_model",
+)
 """Settings that are lists with commas."""
 USUAL_COMFYUI = "http://127.0.0.1:8188"
 """Where a ComfyUI on this machine listens when nobody said otherwise."""
@@ -95,9 +103,14 @@ class Settings(BaseSettings):
     looked at; off: none."""
     ollama_host: str = "http://127.0.0.1:11434"
     """Where Ollama listens."""
-    ollama_model: str | None = None
-    """Language model that reads prompts to choose models (of OLLAMA_HOST or OPENAI_BASE_URL, or gemini-...); unset:
-    keywords do."""
+    ollama_model: Annotated[tuple[str, ...], NoDecode] = ()
+    """Language model that writes prompts and reads them to choose models: of OLLAMA_HOST or OPENAI_BASE_URL,
+    gemini-..., or comfyui/FILE for ComfyUI's text generation. Further ones after commas step in when it fails. Unset:
+    rules do."""
+    ollama_keep_alive: str = "0"
+    """How long Ollama keeps a language model in memory after a reply (0, 30s, 5m, -1: for ever)."""
+    atelier_presets: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders (comma-separated) with preset files of one's own; presets in ATELIER_HOME is looked at too."""
     openai_base_url: str | None = None
     """Any endpoint that speaks OpenAI's API, instead of Ollama."""
     openai_api_key: SecretStr | None = None
@@ -166,6 +179,11 @@ class Settings(BaseSettings):
         return found
 
     @property
+    def preset_folders(self) -> tuple[Path, ...]:
+        """Where the user's own preset files are looked for; later ones win."""
+        return (self.atelier_home / "presets", *self.atelier_presets)
+
+    @property
     def comfyui_paths(self) -> tuple[Path, ...] | None:
         """The ComfyUI installations that were named; None: look for them, (): there is none."""
         if self.comfyui_path == (OFF,):
@@ -184,19 +202,12 @@ class Settings(BaseSettings):
                 )
         return value
 
-    @field_validator(
-        "atelier_allowed_hosts",
-        "atelier_allowed_roots",
-        "atelier_models",
-        "comfyui_path",
-        "comfyui_urls",
-        mode="before",
-    )
+    @field_validator(*LISTS, mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("atelier_home", "atelier_allowed_roots", mode="after")
+    @field_validator("atelier_home", "atelier_allowed_roots", "atelier_presets", mode="after")
     @classmethod
     def _absolute(cls, value: Any) -> Any:
         if isinstance(value, Path):

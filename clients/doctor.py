@@ -170,8 +170,8 @@ def _listed(paths: Sequence[Path]) -> str:
 
 def _reader(settings: Settings) -> Finding:
     """Who reads prompts to choose models."""
-    name, model = "Language model", settings.ollama_model
-    if model is None:
+    name, model = "Language model", next(iter(settings.ollama_model), "")
+    if not model:
         step = "Set OLLAMA_MODEL to a model of Ollama, or to gemini-..., to have prompts read by one."
         return Finding(name=name, ok=True, detail="none: keywords read the prompts", next_step=step)
     if model.startswith("gemini-"):

@@ -12,7 +12,10 @@
     │   ├── RenderFailed         it started and broke (.node)
     │   └── OutOfMemory          it ran out of memory
     ├── ServiceError         a service that we call could not answer
-    │   ├── ServiceUnavailable   refused, timed out, 5xx
+    │   ├── ServiceUnavailable   nobody answers, or not now
+    │   │   ├── ServiceTimedOut      the answer took too long
+    │   │   └── ServiceFailed        it answered with an error, or with what cannot be read
+    │   ├── ModelMissing         the service has no such model (.known)
     │   ├── RateLimited          too many requests (.retry_after seconds)
     │   └── AccessDenied         no key or a wrong one (.setting names where it belongs)
     ├── StorageError         the picture or its row could not be kept
@@ -121,7 +124,23 @@ class ServiceError(StudioError):
 
 
 class ServiceUnavailable(ServiceError):
-    """The service refused the connection, timed out, or answered with a server error."""
+    """Nobody answers there, or not now; the kinds below say more."""
+
+
+class ServiceTimedOut(ServiceUnavailable):
+    """The service did not answer in time."""
+
+
+class ServiceFailed(ServiceUnavailable):
+    """The service answered with an error, broke off, or gave what cannot be read."""
+
+
+class ModelMissing(ServiceError):
+    """The service has no model of that name; `known` are those that it has."""
+
+    def __init__(self, message: str, known: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.known = tuple(known)
 
 
 class RateLimited(ServiceError):

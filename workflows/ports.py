@@ -11,20 +11,26 @@ from typing import Protocol
 
 from workflows.types import (
     Artifact,
+    Conversation,
     DraftedGraph,
     EngineStatus,
     FamilyProfile,
     FoundModel,
+    HistoryEntry,
+    HistoryPage,
+    HistoryQuery,
     Item,
     ItemQuery,
     Job,
     Location,
     Media,
+    Message,
     ModelInfo,
     ModelQuery,
     ModelRow,
     Offer,
     Page,
+    Preset,
     Problem,
     Recipe,
     RenderStep,
@@ -133,6 +139,31 @@ class TextModel(Protocol):
         ...
 
 
+class ChatModel(TextModel, Protocol):
+    """A TextModel that also holds conversations and can be listened to while it writes.
+
+    Raises besides ServiceError: ServiceUnavailable (nobody answers), ServiceTimedOut, ModelMissing, ServiceFailed (an
+    error of the API, a reply that broke off or is none), RateLimited, AccessDenied; ExtraMissing.
+    """
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        schema: Mapping[str, object] | None = None,
+        listener: Callable[[str], None] | None = None,
+    ) -> str:
+        """Its reply to a conversation, a system message first where there is one; as `complete` otherwise.
+
+        `listener` hears the reply piece by piece as it is written, thoughts included, on the event loop; a reply that
+        breaks off after its first piece is not asked for again.
+        """
+        ...
+
+    async def installed(self) -> Sequence[str]:
+        """The names of the models that could be asked there. Raises ServiceError."""
+        ...
+
+
 class ModelFiles(Protocol):
     """The weight files on this machine, indexed. Raises StorageError."""
 
@@ -174,6 +205,61 @@ class ModelRows(Protocol):
     async def records(self) -> Mapping[str, TrackRecord]:
         """What the judges said of the pictures in the gallery, by casefolded model name as the engines told it."""
         ...
+
+
+class History(Protocol):
+    """The ledger's table of prompts that were written. Raises StorageError."""
+
+    async def add(self, entry: HistoryEntry) -> None: ...
+
+    async def search(self, query: HistoryQuery) -> HistoryPage:
+        """Newest first; every word of the query in input, output, negative, presets or model. Raises BadRecipe
+        (cursor)."""
+        ...
+
+    async def get(self, entry_id: str) -> HistoryEntry | None: ...
+
+    async def remove(self, entry_id: str) -> bool:
+        """Whether there was one."""
+        ...
+
+
+class Conversations(Protocol):
+    """The ledger's conversations. Raises StorageError."""
+
+    async def get(self, conversation_id: str) -> Conversation | None:
+        """With its last messages."""
+        ...
+
+    async def save(self, conversation: Conversation, said: Sequence[Message], turn: int) -> bool:
+        """Write the conversation's fields and append these messages, in one transaction; made when it is new.
+
+        False, and nothing is written, when another process has added to it meanwhile: `turn` is how many turns the
+        caller knew of.
+        """
+        ...
+
+    async def reset(self, conversation_id: str) -> bool:
+        """Forget its messages, words and prompt, and keep its id; whether there was one."""
+        ...
+
+    async def recent(self, limit: int) -> Sequence[Conversation]:
+        """Newest first, without their messages."""
+        ...
+
+
+class OwnPresets(Protocol):
+    """The user's own flat presets in the ledger. Raises StorageError."""
+
+    async def all(self) -> Sequence[Preset]:
+        """In the order in which they were made; cheap when nothing changed."""
+        ...
+
+    async def put(self, preset: Preset) -> None:
+        """Written, or written over, by kind and id."""
+        ...
+
+    async def remove(self, kind: str, preset_id: str) -> bool: ...
 
 
 class ModelSource(Protocol):

@@ -145,7 +145,7 @@ async def open_with(*, enable_ollama: bool | None = None, **overrides: Any) -> A
         raise BadSettings(f"There is no setting {unknown!r}; nearest: {', '.join(near) or 'none'}.")
     settings = await asyncio.to_thread(load_settings, **overrides)
     if enable_ollama is not None:
-        reader = (settings.ollama_model or USUAL_READER) if enable_ollama else None
+        reader = (settings.ollama_model or (USUAL_READER,)) if enable_ollama else ()
         settings = settings.model_copy(update={"ollama_model": reader})
     async with open_app(settings) as app:
         yield app

@@ -71,8 +71,8 @@ async def open_chooser(
     if on:
         catalog.lookup = partial(_looked_up, settings)
         catalog.downloads = await _downloads(settings, stack, catalog, files)
-    model = settings.ollama_model
-    reader = await stack.enter_async_context(language_model(settings, model)) if model else None
+    models = settings.ollama_model
+    reader = await stack.enter_async_context(language_model(settings, models[0])) if models else None
     return Chooser(catalog=catalog, rules=rules, text_model=reader, device_gb=device.gigabytes)
 
 

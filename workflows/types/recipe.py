@@ -105,12 +105,26 @@ class Extension(Value):
     bottom: int = Field(default=0, ge=0, le=2048)
 
 
+class Wording(Value):
+    """How a wish is told to the model, where that is not the user's own words: what is drawn, never what is judged."""
+
+    prompt: Prompt
+    negative: Prompt = ""
+    by: str = "rules"
+
+
 class Recipe(Value):
     """The whole request as one value: hashable, JSON, replayable."""
 
     task: Task = "txt2img"
     prompt: Prompt = ""
     negative: Prompt = ""
+    presets: tuple[str, ...] = Field(default=(), max_length=20)
+    """Paths of presets that the wording takes up."""
+    enhance: bool = False
+    """The wording is written for the model family, by a language model where there is one."""
+    wording: Wording | None = None
+    """What presets and enhance made of the prompt, once the model is known."""
     model: str | None = Field(default=None, max_length=400)
     quality: Quality = "balanced"
     style: str | None = Field(default=None, max_length=60)
@@ -169,6 +183,12 @@ class Recipe(Value):
         several |= {f"reference_{number}": reference.image for number, reference in enumerate(self.references, 1)}
         single = {"source": self.source, "mask": self.mask}
         return {role: key for role, key in (single | several).items() if key}
+
+    @property
+    def as_told(self) -> Self:
+        """The recipe with its wording in place of the user's words: what is drawn."""
+        told = self.wording
+        return self if told is None else self.but(prompt=told.prompt, negative=told.negative, wording=None)
 
     def with_pictures(self, keys: Mapping[str, str]) -> Self:
         """The same recipe with its input pictures under these keys, by role."""
