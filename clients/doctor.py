@@ -169,11 +169,14 @@ def _listed(paths: Sequence[Path]) -> str:
 
 
 def _reader(settings: Settings) -> Finding:
-    """Who reads prompts to choose models."""
+    """Who writes prompts, and reads them to choose models: the first of those named."""
     name, model = "Language model", next(iter(settings.ollama_model), "")
     if not model:
-        step = "Set OLLAMA_MODEL to a model of Ollama, or to gemini-..., to have prompts read by one."
-        return Finding(name=name, ok=True, detail="none: keywords read the prompts", next_step=step)
+        step = "Set OLLAMA_MODEL to a model of Ollama, or to gemini-..., to have prompts written and read by one."
+        return Finding(name=name, ok=True, detail="none: rules write and read the prompts", next_step=step)
+    if model.partition("/")[0] == "comfyui":
+        ok = bool(settings.comfyui_servers)
+        return Finding(name=name, ok=ok, detail=model, next_step="" if ok else "Set COMFYUI_URL to a ComfyUI.")
     if model.startswith("gemini-"):
         missing = settings.gemini_api_key is None or _version("google-genai") is None
         step = "Set GEMINI_API_KEY, and pip install 'atelier-mcp[gemini]'." if missing else ""
@@ -181,7 +184,7 @@ def _reader(settings: Settings) -> Finding:
     where = settings.openai_base_url or settings.ollama_host
     shown = f"{model} at {where.rpartition('@')[2]}"
     if not _answers(where):
-        step = "Start it, or set OLLAMA_HOST or OPENAI_BASE_URL to where it listens; keywords read prompts till then."
+        step = "Start it, or set OLLAMA_HOST or OPENAI_BASE_URL to where it listens; rules write prompts till then."
         return Finding(name=name, ok=False, detail=f"{shown}, which does not answer", next_step=step)
     there = None if settings.openai_base_url else _of_ollama(where)
     if there is None or {model, f"{model}:latest"} & set(there):

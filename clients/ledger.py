@@ -1,4 +1,7 @@
-"""The ledger: jobs, attempts, gallery items, weight files, in one SQLite file. SQLAlchemy loads when one is opened."""
+"""The ledger: jobs, gallery items, weight files, history, conversations, own presets, in one SQLite file.
+
+SQLAlchemy loads when one is opened.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflows.errors import StorageError
-from workflows.ports import Items, Jobs, ModelRows
+from workflows.ports import Conversations, History, Items, Jobs, ModelRows, OwnPresets
 
 if TYPE_CHECKING:
     from clients._ledger.database import Database
@@ -25,6 +28,9 @@ class Ledger:
     jobs: Jobs
     items: Items
     models: ModelRows
+    history: History
+    conversations: Conversations
+    presets: OwnPresets
 
 
 @asynccontextmanager
@@ -42,13 +48,23 @@ async def open_ledger(where: str | Path) -> AsyncGenerator[Ledger]:
 
 
 def _open(path: Path) -> tuple[Ledger, Database]:
+    from clients._ledger.conversations import LedgerConversations
     from clients._ledger.database import open_database
+    from clients._ledger.history import LedgerHistory
     from clients._ledger.items import LedgerItems
     from clients._ledger.jobs import LedgerJobs
     from clients._ledger.models import LedgerModels
+    from clients._ledger.presets import LedgerPresets
 
     database = open_database(path)
-    ledger = Ledger(jobs=LedgerJobs(database), items=LedgerItems(database), models=LedgerModels(database))
+    ledger = Ledger(
+        jobs=LedgerJobs(database),
+        items=LedgerItems(database),
+        models=LedgerModels(database),
+        history=LedgerHistory(database),
+        conversations=LedgerConversations(database),
+        presets=LedgerPresets(database),
+    )
     return ledger, database
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.input_pictures import InputPictures
-from clients.ledger import open_ledger
+from clients.ledger import Ledger, open_ledger
 from clients.local_store import LocalStore
 from clients.presence import LockedPresence
 from utils.images import decode
@@ -20,7 +20,13 @@ from workflows.choosing import Chooser
 from workflows.content import ContentRules
 from workflows.gallery import Gallery
 from workflows.library import Library
-from workflows.ports import Engine, Graphs, Recorder, Report
+from workflows.ports import ChatModel, Engine, Graphs, Recorder, Report
+from workflows.presets import Presets
+from workflows.prompts.desk import PromptDesk
+from workflows.prompts.memory import Memory
+from workflows.prompts.targets import Targets
+from workflows.prompts.writers import Writers
+from workflows.prompts.writing import Scribe
 from workflows.starters import Machine
 from workflows.studio import Studio
 from workflows.types import (
@@ -265,16 +271,29 @@ async def until(app: App, state: Callable[[Job], bool], seconds: float = 5.0) ->
     watching.cancel()
 
 
-def _machine(home: Path) -> dict[str, Any]:
-    """What an app tells of the machine it runs on."""
+def _machine(home: Path, graphs: Graphs | None) -> dict[str, Any]:
+    """What an app tells of the machine it runs on, and of its graphs."""
     machine = Machine(ram_gb=16, disk_gb=100)
     memory = {"total": 1.0}
     return {
         "version": "0",
+        "library": Library(graphs),
         "places": {"home": str(home)},
         "memory": lambda: memory,
         "machine_facts": lambda: machine,
     }
+
+
+def _prompts(ledger: Ledger, chooser: Chooser, writers: Sequence[ChatModel], folders: Sequence[Path]) -> PromptDesk:
+    """The real desk, whose language models are those given."""
+    return PromptDesk(
+        presets=Presets(folders, adult=chooser.rules.adult),
+        own=ledger.presets,
+        kept=ledger.conversations,
+        memory=Memory(history=ledger.history),
+        targets=Targets(chooser=chooser, engines=chooser.catalog.engines),
+        scribe=Scribe(rules=chooser.rules, writers=Writers(models=writers)),
+    )
 
 
 @asynccontextmanager
@@ -290,38 +309,39 @@ async def fake_app(
     resume: bool = False,
     allowed_roots: tuple[Path, ...] = (),
     chooser: Chooser | None = None,
+    writers: Sequence[ChatModel] = (),
+    preset_folders: Sequence[Path] = (),
 ) -> AsyncGenerator[App]:
-    """An app whose engine and judge are fakes; ledger, store, presence and gallery are the real ones.
-
-    Without a `chooser` nothing is chosen for a recipe, and the catalogue holds what the engine lists.
-    """
+    """An app whose engine and judge are fakes, the rest is real; without a `chooser` nothing is chosen for a recipe."""
     engines = [engine or FakeEngine()]
+    choosing = chooser or Chooser(catalog=Catalog(engines=engines), rules=ContentRules())
     async with AsyncExitStack() as stack:
         presence = await stack.enter_async_context(LockedPresence(home / "processes"))
         ledger = await stack.enter_async_context(open_ledger(home / "atelier.db"))
         store = LocalStore(home / "pictures")
-        studio = await stack.enter_async_context(
-            Studio(
-                engines=engines,
-                judges={one.name: one for one in (judge or FakeJudge(), *further)},
-                gate=gate,
-                recorder=recorder,
-                store=store,
-                jobs=ledger.jobs,
-                items=ledger.items,
-                sources=InputPictures(allowed_roots),
-                presence=presence,
-                graphs=graphs,
-                chooser=chooser,
-            )
+        prompts = _prompts(ledger, choosing, writers, preset_folders)
+        studio = Studio(
+            engines=engines,
+            judges={one.name: one for one in (judge or FakeJudge(), *further)},
+            gate=gate,
+            recorder=recorder,
+            store=store,
+            jobs=ledger.jobs,
+            items=ledger.items,
+            sources=InputPictures(allowed_roots),
+            presence=presence,
+            graphs=graphs,
+            chooser=chooser,
+            words=prompts,
         )
+        await stack.enter_async_context(studio)
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
         app = App(
             studio=studio,
             gallery=Gallery(ledger.items, store),
-            chooser=chooser or Chooser(catalog=Catalog(engines=engines), rules=ContentRules()),
-            library=Library(graphs),
-            **_machine(home),
+            chooser=choosing,
+            prompts=prompts,
+            **_machine(home, graphs),
         )
         await studio.recover(resume)
         stack.enter_context(use_app(app))

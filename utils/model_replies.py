@@ -10,11 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from utils.reply_pieces import Thoughts
+
 CANNOT_TELL = "cannot tell"
 
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?</\1>|◁think▷.*?◁/think▷", re.DOTALL | re.IGNORECASE)
-_THOUGHT_END = re.compile(r"^.*(?:</(?:think|thinking|reasoning)>|◁/think▷)", re.DOTALL | re.IGNORECASE)
-_THOUGHT_START = re.compile(r"(?:<(?:think|thinking|reasoning)>|◁think▷).*$", re.DOTALL | re.IGNORECASE)
 _PAIR = re.compile(
     r"""["']?(?:\b[a-z]+[ _]?)?(?P<number>\d{1,2})["']?\s*:\s*"""
     r"""(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^'\n]*)'(?=\s*[,}\n])|(?P<bare>-?[\w.]+)(?=\s*[,}\n]))""",
@@ -27,9 +26,8 @@ _NUMBER = re.compile(r"\d+")
 
 def without_thoughts(text: str) -> str:
     """The reply without what a thinking model wrote to itself, such as <think>...</think>, closed or cut off."""
-    spoken = _THOUGHT.sub("", text)
-    # A template may have opened the tag in the prompt, so that only its end is in the reply.
-    return _THOUGHT_START.sub("", _THOUGHT_END.sub("", spoken)).strip()
+    thoughts = Thoughts()
+    return (thoughts.feed(text) + thoughts.rest()).strip()
 
 
 def answer_keys(questions: Sequence[str]) -> list[str]:

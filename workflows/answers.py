@@ -7,7 +7,7 @@ from typing import Any
 
 from workflows.gallery import Gallery
 from workflows.model_rows import choice_row
-from workflows.types import WORDLESS, Attempt, Item, Job, Location, Outcome, Verdict
+from workflows.types import WORDLESS, Attempt, Item, Job, Location, Outcome, Verdict, Written
 
 Answer = dict[str, Any]
 
@@ -31,6 +31,8 @@ async def job_answer(gallery: Gallery, job: Job) -> Answer:
         answer["progress"] = progress(job)
     if job.fault is not None:
         answer["error"] = job.fault.model_dump()
+    if job.written:
+        answer["wording"] = wording(job.written)
     if job.choice:
         answer["choice"] = choice_row(job.choice)
     if job.note:
@@ -53,6 +55,12 @@ def _verdict_part(job: Job, outcome: Outcome) -> Answer:
         part["warning"] = outcome.warning
     part["attempts"] = [_attempt_row(attempt, job) for attempt in outcome.attempts]
     return part
+
+
+def wording(written: Written) -> Answer:
+    """What presets and enhance made of the prompt, and why. The judges score the user's own words."""
+    told = written.model_dump(mode="json", include={"prompt", "negative", "added", "changes", "by", "notes"})
+    return {name: value for name, value in told.items() if value}
 
 
 def progress(job: Job) -> Answer:

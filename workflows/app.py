@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Generator, Mapping,
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from workflows.answers import Answer, job_answer, job_row, stopped_job
 from workflows.catalog import Catalog
@@ -18,6 +19,9 @@ from workflows.model_rows import download_answer, download_row, stopped_download
 from workflows.starters import Machine
 from workflows.studio import Studio
 from workflows.types import Download, EngineStatus, ItemQuery, Progress
+
+if TYPE_CHECKING:
+    from workflows.prompts.desk import PromptDesk
 
 SERVER_SECONDS = 4.0
 """How long the view of the queue waits for engines to say how their servers are; a bit longer than they themselves
@@ -38,6 +42,7 @@ class App:
     gallery: Gallery
     library: Library = field(default_factory=Library)
     chooser: Chooser
+    prompts: PromptDesk
     notices: tuple[str, ...] = ()
     """What the owner should know, such as an optional part that is missing, each with its next step."""
     remarks: Callable[[Sequence[EngineStatus]], Sequence[str]] = lambda engines: ()
@@ -106,6 +111,7 @@ class App:
             "version": self.version,
             "engines": [status.model_dump(mode="json") for status in engines],
             "judges": list(self.studio.judges),
+            "writers": [*self.prompts.writer_names, "rules"],
             "jobs": [job_row(job) for job in self.studio.active()],
             "downloads": self.downloading(),
             "pictures": page.total,

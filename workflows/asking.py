@@ -36,6 +36,8 @@ def recipe_from(given: Mapping[str, Any], **fixed: Any) -> Recipe:
         "negative": given.get("negative_prompt", ""),
         "model": _model(given.get("model")),
         "seed": _seed(given.get("seed")),
+        "presets": _list(given.get("preset")),
+        "enhance": bool(given.get("enhance")),
         "auto_loras": given.get("loras") is None and _model(given.get("model")) is None,
         "loras": tuple(_lora(number, entry) for number, entry in _entries(given, "loras") if entry != NONE),
         "controls": tuple(_part(Control, "control", *pair) for pair in _entries(given, "control")),
@@ -78,6 +80,12 @@ def _names(given: Any) -> Any:
         return entries
     named = (part.strip().lower() for one in entries for part in one.split(","))
     return tuple(dict.fromkeys(name for name in named if name))
+
+
+def _list(given: Any) -> tuple[str, ...]:
+    """ "cinematic, mood:epic" and ["cinematic", "mood:epic"] alike."""
+    entries = [given] if isinstance(given, str) else list(cast(Sequence[Any], given or ()))
+    return tuple(part.strip() for one in entries for part in str(one).split(",") if part.strip())
 
 
 def _model(given: Any) -> str | None:

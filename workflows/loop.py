@@ -189,7 +189,7 @@ class Loop:
 
     def _candidates(self, made: int) -> Shot:
         seed = ((self.recipe.seed or 0) + made) % (MAX_SEED + 1)
-        recipe = self.recipe.but(seed=seed, count=self.recipe.acceptance.best_of - made)
+        recipe = self.recipe.as_told.but(seed=seed, count=self.recipe.acceptance.best_of - made)
         return Shot(number=made + 1, round=1, recipe=recipe, inputs=self.inputs, canvas=self.canvas)
 
     async def _repaired(self, repair: Repair | None, shot: Shot) -> Shot | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workflows.judges.ranking import best_of
 from workflows.types import MAX_PROMPT, MAX_SEED, Advice, Attempt, Cause, FamilyProfile, Recipe, Region, RetryStrategy
@@ -70,6 +70,11 @@ class Turn:
     profile: FamilyProfile
 
     @property
+    def told(self) -> Recipe:
+        """The recipe as it is told to the model: what is reworded."""
+        return self.recipe.as_told
+
+    @property
     def round(self) -> int:
         return self.attempts[-1].round + 1
 
@@ -100,17 +105,17 @@ def _by_cause(turn: Turn) -> Revision:
     if "quality" in turn.causes:
         changes["steps"] = _more_steps(turn.recipe)
         told.append(f"{changes['steps']} steps")
-        finer = _in_two_passes(turn.recipe.but(**changes))
-    return Revision(recipe=turn.recipe.but(**changes), change=", ".join(told), finer=finer, repair=_repair(turn))
+        finer = _in_two_passes(turn.told.but(**changes))
+    return Revision(recipe=turn.told.but(**changes), change=", ".join(told), finer=finer, repair=_repair(turn))
 
 
 def _by_seed(turn: Turn) -> Revision:
-    return Revision(recipe=turn.recipe.but(seed=turn.seed), change="another seed")
+    return Revision(recipe=turn.told.but(seed=turn.seed), change="another seed")
 
 
 def _by_prompt(turn: Turn) -> Revision:
     words, told = _worded(turn)
-    recipe = turn.recipe.but(**words)
+    recipe = turn.told.but(**words)
     if any((one.recipe.prompt, one.recipe.seed) == (recipe.prompt, recipe.seed) for one in turn.attempts):
         return Revision(recipe=recipe.but(seed=turn.seed), change="another seed: there are no new words left")
     return Revision(recipe=recipe, change=", ".join(told))
@@ -125,7 +130,7 @@ def _in_steps(turn: Turn) -> Revision:
     if turn.round > 3:
         changes["steps"] = _more_steps(turn.recipe)
         told.append(f"{changes['steps']} steps")
-    return Revision(recipe=turn.recipe.but(**changes), change=", ".join(["another seed", *told]))
+    return Revision(recipe=turn.told.but(**changes), change=", ".join(["another seed", *told]))
 
 
 STRATEGIES: Mapping[RetryStrategy, Callable[[Turn], Revision]] = {
@@ -144,7 +149,7 @@ def _worded(turn: Turn) -> tuple[dict[str, object], list[str]]:
     prompt, told = _advised(turn, phrases) if phrases or _sayings(turn) else _plain(turn)
     subject = find_subject(turn.recipe.prompt)
     avoid = [against_doubles(subject.noun)] if subject and subject.alone else _avoided(turn)
-    words, negative_told = _with_negative(turn, turn.recipe.negative, avoid)
+    words, negative_told = _with_negative(turn, turn.told.negative, avoid)
     if len(prompt) > MAX_PROMPT:  # a wish that fills the field leaves no room to stress it
         return words, negative_told
     return {"prompt": prompt, **words}, [told, *negative_told] if told else negative_told
@@ -153,24 +158,27 @@ def _worded(turn: Turn) -> tuple[dict[str, object], list[str]]:
 def _steered(turn: Turn) -> tuple[dict[str, object], list[str]]:
     """Away from a fault that the prompt did not ask for: negative words, or positive ones where those are not read."""
     if turn.profile.negatives or not _sayings(turn):
-        return _with_negative(turn, turn.recipe.negative, _avoided(turn))
-    prompt = joined(turn.recipe.prompt, *_sayings(turn))
+        return _with_negative(turn, turn.told.negative, _avoided(turn))
+    prompt = joined(turn.told.prompt, *_sayings(turn))
     return ({"prompt": prompt}, [f"asked for {_quoted(_sayings(turn))}"]) if len(prompt) <= MAX_PROMPT else ({}, [])
 
 
 def _plain(turn: Turn) -> tuple[str, str]:
     """Without advice the subject is what is most likely missed."""
+    prompt = turn.told.prompt
     subject = find_subject(turn.recipe.prompt)
-    if subject is None:
-        return turn.recipe.prompt, ""
+    phrase = turn.recipe.prompt[subject.start : subject.end] if subject else ""
+    place = prompt.lower().find(phrase.lower())
+    if subject is None or place < 0:  # the wording says it otherwise
+        return prompt, ""
     reword = emphasise if turn.profile.weights else spell_out
-    phrase = turn.recipe.prompt[subject.start : subject.end]
-    return reword(turn.recipe.prompt, subject, turn.round), f"more weight on {phrase!r}"
+    there = replace(subject, start=place, end=place + len(phrase))
+    return reword(prompt, there, turn.round), f"more weight on {phrase!r}"
 
 
 def _advised(turn: Turn, phrases: Sequence[str]) -> tuple[str, str]:
     wishes = _sayings(turn) or [f"The picture clearly shows {', '.join(phrases)}"]
-    prompt = turn.recipe.prompt
+    prompt = turn.told.prompt
     if turn.profile.weights and phrases:
         return emphasised(prompt, phrases, weight_of(turn.round)), f"more weight on {_quoted(phrases)}"
     return said(prompt, wishes, turn.round), f"said in more words: {_quoted(wishes)}"

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID, uuid5
 
 from workflows.canvas import PAINTED, Canvas, canvas_for
@@ -34,6 +34,7 @@ from workflows.types import (
     Progress,
     Recipe,
     Ticket,
+    Written,
     now,
 )
 
@@ -42,8 +43,24 @@ log = logging.getLogger("atelier.run")
 Listener = Callable[[Progress], None]
 
 WAITING = Progress(message="Waiting for the engine")
+MOST_TOLD = 200
+"""Characters of a prompt that is being written, its end, in one message of progress."""
 IN_HAND = 2
 """Pictures of a job in hand at once: one is drawn while the one before it is judged."""
+
+
+class Wordsmith(Protocol):
+    """Who makes the wording of recipes with presets or `enhance`."""
+
+    async def check(self, recipe: Recipe) -> None:
+        """Raises what its wording would be refused with: NotFound for a preset that is none, Refused."""
+        ...
+
+    async def worded(
+        self, recipe: Recipe, family: str, listener: Callable[[str], None]
+    ) -> tuple[Recipe, Written | None]:
+        """The recipe with its wording for that model family, where it wants one; `listener` hears it being written."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +74,7 @@ class Workbench:
     permit: Permit = unchanged
     graphs: Graphs | None = None
     recorder: Recorder | None = None
+    words: Wordsmith | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +160,7 @@ class Run:
         if not self.token:
             self.token = await self.bench.jobs.claim(self.job.id)
             await self._record(lambda job: {"state": "running", "runs": job.runs + 1, "progress": WAITING})
+        await self._word()
         stage = await self._stage()
         await self._look_over(stage.inputs)
         waiting = deque(range(len(self.job.outcomes), self.job.recipe.count))
@@ -159,6 +178,17 @@ class Run:
             raise asyncio.CancelledError(str(stopped) or await called_off([task for _, task in in_hand])) from None
         finally:
             await called_off([task for _, task in in_hand])
+
+    async def _word(self) -> None:
+        """Have the wording made, once: an interrupted job goes on with the one it had."""
+
+        def tell(prompt: str) -> None:
+            self.job = self.job.but(progress=Progress(message=f"Writing the prompt: {prompt[-MOST_TOLD:]}"))
+            self._announce()
+
+        if self.bench.words is not None and self.job.recipe.wants_wording:
+            recipe, written = await self.bench.words.worded(self.job.recipe, self.profile.name, tell)
+            await self._record(lambda job: {"recipe": recipe, "written": written})
 
     async def _stage(self) -> Stage:
         inputs = {role: await self._input(key) for role, key in self.job.recipe.pictures.items()}

@@ -19,7 +19,7 @@ from workflows.inputs import Given, Inlet, InputPicture, check_pictures
 from workflows.judges.panel import Panel
 from workflows.library import COMFYUI_STEP
 from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Recorder, Sources, Store
-from workflows.run import WAITING, Run, Workbench, ticket_ids
+from workflows.run import WAITING, Run, Wordsmith, Workbench, ticket_ids
 from workflows.types import (
     WORDLESS,
     Acceptance,
@@ -70,6 +70,8 @@ class Studio:
     """Asked of every picture: what it bars is neither shown nor kept."""
     chooser: Chooser | None = None
     """Fills in what recipes leave open; without one the engines choose."""
+    words: Wordsmith | None = None
+    """Who writes for recipes with presets or `enhance`; without one there are none."""
     recorder: Recorder | None = None
     """Where every job is logged, if anywhere."""
     _runs: dict[str, Run] = field(default_factory=dict[str, Run], init=False)
@@ -95,6 +97,8 @@ class Studio:
         """
         self._admit(recipe)
         await asyncio.to_thread(self.rules.check, recipe)
+        if self.words is not None:
+            await self.words.check(recipe)
         if "source" in pictures and recipe.task == "txt2img":
             recipe = recipe.but(task="img2img")
         check_pictures(recipe, pictures)
@@ -269,6 +273,7 @@ class Studio:
             permit=partial(self._permitted, profile),
             graphs=self.graphs,
             recorder=self.recorder,
+            words=self.words,
         )
         run = Run(job=job, profile=profile, bench=bench, token=token)
         self._runs[job.id] = run
@@ -345,12 +350,17 @@ def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
     reworded = overrides.get("prompt", item.recipe.prompt) != item.recipe.prompt
     kept: dict[str, Any] = {"count": 1, "seed": item.seed, "source_item": item.id, "engine": "auto"}
     if overrides.get("model") not in {None, item.model, item.rendered.model}:
-        kept |= dict.fromkeys(("steps", "cfg", "sampler", "scheduler"))
+        kept |= dict.fromkeys(("steps", "cfg", "sampler", "scheduler", "wording"))
     if reworded:
-        return item.recipe.but(**kept | {"acceptance": item.recipe.acceptance.but(best_of=1)} | dict(overrides))
+        fresh = {"acceptance": item.recipe.acceptance.but(best_of=1), "wording": None}
+        return item.recipe.but(**kept | fresh | dict(overrides))
     if overrides.get("seed", item.seed) != item.seed:
         kept["batch_index"] = None
     once = item.recipe.acceptance.but(auto_retry=False, best_of=1)
-    if item.rendered.prompt == selection.with_triggers(item.recipe.prompt, item.recipe.loras):
+    if item.recipe.wording is not None:  # what was drawn is drawn again, and judged by the person's own words
+        told = item.recipe.wording.but(prompt=item.rendered.prompt, negative=item.rendered.negative)
+        own = {name: getattr(item.recipe, name) for name in ("prompt", "negative", "presets", "enhance")}
+        kept = {"wording": told} | own | kept
+    elif item.rendered.prompt == selection.with_triggers(item.recipe.prompt, item.recipe.loras):
         kept["prompt"] = item.recipe.prompt  # in the person's own words; those for the LoRAs come to them again
     return item.rendered.but(**kept | {"acceptance": once} | dict(overrides))

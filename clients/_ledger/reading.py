@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from workflows.errors import StorageError
-from workflows.types import Item, Job
+from workflows.types import Value
 
 log = logging.getLogger("atelier.ledger")
 
-V = TypeVar("V", Job, Item)
+V = TypeVar("V", bound=Value)
 
 
 def parsed(kind: type[V], body: str, name: str) -> V:
@@ -23,7 +24,7 @@ def parsed(kind: type[V], body: str, name: str) -> V:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise StorageError(
-            f"The {kind.__name__.lower()} {name} is in the ledger, but this version of Atelier cannot read it "
+            f"The {_words(kind.__name__)} {name} is in the ledger, but this version of Atelier cannot read it "
             f"({where}: {fault['msg']}). The version that wrote it can; the row was not changed."
         ) from error
 
@@ -35,3 +36,8 @@ def readable(kind: type[V], body: str, name: str) -> V | None:
     except StorageError as error:
         log.warning("left out of a list: %s", error)
         return None
+
+
+def _words(name: str) -> str:
+    """A class's name as one would say it: HistoryEntry is a history entry."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

@@ -7,18 +7,13 @@ filter's index and sorting afterwards (measured at 100,000 rows: 1.2 instead of 
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from clients._ledger.tables import microseconds, searchable
-from workflows.errors import BadRecipe
+from clients._ledger.cursors import cursor_of, is_row, not_ours, place_of
+from clients._ledger.full_text import EXACT, expression, phrase
+from clients._ledger.tables import microseconds
 from workflows.types import ItemQuery
-
-EXACT = 1_000
-"""Totals under filters or a text are exact up to here; a larger one is given as this number."""
 
 _MATCHES = "SELECT rowid FROM items_fts WHERE items_fts MATCH :match"
 _ORDER = {"newest": "seq DESC", "oldest": "seq", "best": "best DESC, seq DESC"}
@@ -69,36 +64,23 @@ def has_text(query: ItemQuery) -> bool:
 
 
 def full_text(query: ItemQuery) -> str | None:
-    """The user's words as an FTS5 expression, each quoted, all needed, the last one also as a beginning.
-
-    None when no word is left: signs and emoji are not indexed. Nothing that is typed can be FTS5 syntax.
-    """
-    words = [word for word in query.query.replace("\0", " ").split() if any(map(str.isalnum, word))]
-    if not words:
-        return None
-    terms = [_phrase(word) for word in words]
-    if len(words[-1]) > 1:  # one letter would merge every word that starts with it: 150 ms at 100,000 rows
-        terms[-1] += "*"
-    if query.model is not None and any(map(str.isalnum, query.model)):
-        terms.append(f"model : {_phrase(query.model)}")  # the exact filter follows; this makes the matches few
-    return " AND ".join(terms)
+    """The query's text as an FTS5 expression (see `expression`); None when no word is left."""
+    if query.model is None or not any(map(str.isalnum, query.model)):
+        return expression(query.query)
+    return expression(query.query, f"model : {phrase(query.model)}")  # the exact filter follows; this leaves few
 
 
 def cursor_after(sort: str, best: float, seq: int) -> str:
     """The opaque name of a place in a sorted list."""
-    return base64.urlsafe_b64encode(json.dumps([sort, best, seq]).encode()).decode().rstrip("=")
+    return cursor_of([sort, best, seq])
 
 
 def _cursor_values(cursor: str, sort: str) -> dict[str, Any]:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        named, best, seq = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (ValueError, TypeError, binascii.Error, RecursionError):
-        named = best = seq = None
-    if named != sort or type(seq) is not int or type(best) is not float or not 0 <= seq < 2**63:
-        allowed = "pass the cursor of the page before unchanged, with the same sort, or none for the first page"
-        raise BadRecipe("cursor", cursor, allowed)
-    return {"seq": seq} | ({"best": best} if sort == "best" else {})
+    match place_of(cursor):
+        case [named, float(best), seq] if named == sort and is_row(seq):
+            return {"seq": seq} | ({"best": best} if sort == "best" else {})
+        case _:
+            raise not_ours(cursor, "sort")
 
 
 def _source(query: ItemQuery, conditions: list[str]) -> tuple[str, list[str]]:
@@ -148,7 +130,3 @@ def _prefix(prefix: str) -> tuple[str, dict[str, Any]]:
 
 def _where(conditions: list[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
-
-
-def _phrase(text: str) -> str:
-    return '"' + searchable(text).replace('"', '""').replace("\0", " ") + '"'

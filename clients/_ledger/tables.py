@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from workflows.types import Item, Job
+from workflows.types import HistoryEntry, Item, Job
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every migration, oldest first; the last is the head. Known here so that opening needs no Alembic."""
 
 UNSCORED = -1e9
@@ -99,6 +99,58 @@ models = sa.Table(
     sa.Index("ix_models_stamp", "stamp"),
 )
 
+# Prompts that were written. The texts are as the search index wants them; the entry itself is in `body`.
+history = sa.Table(
+    "history",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("input", sa.Text, nullable=False),
+    sa.Column("output", sa.Text, nullable=False),
+    sa.Column("negative", sa.Text, nullable=False),
+    sa.Column("presets", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# `turns` and `began` are what a save is held against; the rest of a conversation is in `body`.
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("turns", sa.Integer, nullable=False),
+    sa.Column("began", sa.BigInteger, nullable=False),
+    sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("ix_conversations_updated", "updated", "seq"),
+    sqlite_autoincrement=True,
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("conversation", sa.Integer, sa.ForeignKey("conversations.seq", ondelete="CASCADE"), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("ix_messages_conversation", "conversation", "seq"),
+    sqlite_autoincrement=True,
+)
+
+presets = sa.Table(
+    "presets",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("stamp", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("kind", "id"),
+    sa.Index("ix_presets_stamp", "stamp"),
+    sqlite_autoincrement=True,
+)
+
 # Han, kana, hangul and their compatibility forms: written without spaces between words.
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])")
 
@@ -112,6 +164,11 @@ def microseconds(moment: datetime) -> int:
     """Microseconds since 1970; a moment without a zone is taken as UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return round(aware.timestamp() * 1_000_000)
+
+
+def moment(since_1970: int) -> datetime:
+    """What `microseconds` made a number of, in UTC."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=since_1970)
 
 
 def job_row(job: Job) -> dict[str, Any]:
@@ -167,4 +224,17 @@ def detail_row(item: Item) -> dict[str, Any]:
         "negative": searchable(item.negative),
         "model": searchable(item.model),
         "body": item.model_dump_json(),
+    }
+
+
+def history_row(entry: HistoryEntry) -> dict[str, Any]:
+    """The columns of `history`, without `seq`. A model is also found by its family's name."""
+    return {
+        "id": entry.id,
+        "input": searchable(entry.input),
+        "output": searchable(entry.output),
+        "negative": searchable(entry.negative),
+        "presets": searchable(" ".join(entry.presets)),
+        "model": searchable(f"{entry.model} {entry.family}"),
+        "body": entry.model_dump_json(),
     }

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clients.cli import graphs, looking, making, models, servers
+from clients.cli import graphs, looking, making, models, presets, prompts, servers
 from clients.cli.console import DONE, Finding, Parts, out
 from clients.cli.setup import setup_command
 
@@ -31,7 +31,7 @@ LOOKING = {
     "setup": (setup_command, "Get a real model that suits this machine, and draw with it."),
     "doctor": (looking.doctor_command, "What is installed, reachable and missing, and the next step."),
 }
-GROUPS = {"gallery", "models", "workflows", "servers"}
+GROUPS = {"gallery", "models", "prompt", "presets", "workflows", "servers"}
 
 
 def run(arguments: Sequence[str], parts: Parts) -> int:
@@ -63,6 +63,8 @@ def build(parts: Parts) -> typer.Typer:
     cli.command("serve", help="Serve MCP; options as of atelier-mcp.", context_settings=passing)(serve)
     cli.add_typer(_gallery(parts), name="gallery")
     cli.add_typer(_models(parts), name="models")
+    cli.add_typer(_prompts(parts), name="prompt")
+    cli.add_typer(_presets(parts), name="presets")
     cli.add_typer(_workflows(parts), name="workflows")
     cli.add_typer(_servers(parts), name="servers")
     return cli
@@ -96,6 +98,27 @@ def _models(parts: Parts) -> typer.Typer:
         models.lookup_command(parts)
     )
     group.command("set", help="Say what a file really is.")(models.set_command(parts))
+    return group
+
+
+def _prompts(parts: Parts) -> typer.Typer:
+    group = typer.Typer(help="Prompts: built, enhanced, talked over, looked at, remembered.", no_args_is_help=True)
+    group.command("build", help="Put a prompt together from parts and presets.")(prompts.build_command(parts))
+    group.command("enhance", help="Write a prompt as the model wants it.")(prompts.enhance_command(parts))
+    group.command("negative", help="A negative prompt for a family or model.")(prompts.negative_command(parts))
+    group.command("analyze", help="What a prompt says, and what could be better.")(prompts.analyze_command(parts))
+    group.command("chat", help="Talk a prompt over, message by message.")(prompts.chat_command(parts))
+    group.command("history", help="Prompts that were written, newest first.")(prompts.history_command(parts))
+    group.command("writers", help="The language models that could write.")(prompts.writers_command(parts))
+    return group
+
+
+def _presets(parts: Parts) -> typer.Typer:
+    group = typer.Typer(help="Presets: what there is to pick, and your own.", no_args_is_help=True)
+    group.command("list", help="What there is, one level at a time.")(presets.list_command(parts))
+    group.command("show", help="All that is known about a preset.")(presets.show_command(parts))
+    group.command("add", help="Keep a preset of your own.")(presets.add_command(parts))
+    group.command("remove", help="Remove one of your own.")(presets.remove_command(parts))
     return group
 
 

@@ -107,6 +107,8 @@ def deliver(answer: Answer, output: Path | None) -> None:
 
 
 def tell(answer: Answer) -> None:
+    if "wording" in answer:
+        out.print(f"[dim]drawn as: {safe(answer['wording']['prompt'])}[/dim]")
     for row in answer.get("attempts", []):
         mark = {True: "[green]✓[/green]", False: "[yellow]✗[/yellow]"}.get(row.get("passed"), "·")
         reason = safe(row.get("reason", "not judged"))

@@ -29,6 +29,9 @@ COMMANDS: Mapping[str, str] = {
     "search_models": "atelier models search",
     "suggest_model": "atelier models suggest",
     "get_queue": "atelier status",
+    "list_presets": "atelier presets list",
+    "prompt_history": "atelier prompt history",
+    "enhance_prompt": "atelier prompt enhance",
 }
 """What a person types where an error names a tool."""
 

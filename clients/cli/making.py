@@ -23,6 +23,8 @@ def generate_command(parts: Parts) -> Command:
         engine: o.Engine = "auto",
         quality: o.Quality = "balanced",
         style: o.Style = None,
+        preset: o.Preset = None,
+        enhance: o.Enhance = False,
         width: o.Edge = None,
         height: o.Edge = None,
         aspect: o.Aspect = None,

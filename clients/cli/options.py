@@ -20,6 +20,11 @@ Cfg = Annotated[float | None, typer.Option(help="Guidance scale.")]
 Sampler = Annotated[str | None, typer.Option(help="Sampler name.")]
 Scheduler = Annotated[str | None, typer.Option(help="Scheduler name (ComfyUI).")]
 Style = Annotated[str | None, typer.Option(help="realistic, anime, artistic, 3d, ...: helps to choose the model.")]
+Preset = Annotated[
+    list[str] | None,
+    typer.Option("--preset", help="A look, artist, light, ...: see atelier presets list; several times."),
+]
+Enhance = Annotated[bool, typer.Option("--enhance", help="Have the prompt written for the model.")]
 Lora = Annotated[
     list[str] | None,
     typer.Option("--lora", help="name or name:0.8, several times; none: do not choose any."),

@@ -18,6 +18,7 @@ from clients.comfyui_engine.drawing import Drawing, found_mask
 from clients.comfyui_engine.fleet import Fleet
 from clients.comfyui_engine.progress import Tracker
 from clients.comfyui_engine.server import Server
+from clients.comfyui_engine.writing import SECONDS, ComfyTextModel
 from workflows.drawing.checking import problems
 from workflows.drawing.drafting import draft
 from workflows.drawing.finishing import fit_mask_finder
@@ -169,6 +170,10 @@ class ComfyUIEngine:
                 continue
             return await found_mask(server, words, source, setup)
         raise EngineUnavailable(" ".join(reasons) or self._fleet.silence())
+
+    def text_model(self, file: str = "", *, seconds: float = SECONDS) -> ComfyTextModel:
+        """The ChatModel port on the servers' text encoders: one by its name, or the best that can write."""
+        return ComfyTextModel(self._fleet, file, seconds=seconds)
 
     # ------------------------------------------------------------------ for the owner
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from workflows.types import (
     MAX_CANDIDATES,
     MAX_EDGE,
+    MAX_MESSAGE,
     MAX_PROMPT,
     MAX_SEED,
     ControlKind,
@@ -156,6 +157,18 @@ Kind = Annotated[Literal["image", "video"] | None, Field(description="Only this 
 Sort = Annotated[Literal["newest", "oldest", "best"], Field(description="best: by score")]
 Prefix = Annotated[str, Field(max_length=200, description="Start of the image id")]
 
+Part = Annotated[str | None, Field(max_length=1000, description="Preset or words")]
+ModelOrFamilyName = Annotated[str, Field(max_length=400, description="Model or family, such as flux")]
+Message = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE, description="What to make, or to change")]
+ConversationId = Annotated[Name | None, Field(description="Of an earlier answer; none: begin")]
+Reset = Annotated[bool, Field(description="Begin anew")]
+PresetCategory = Annotated[
+    str | None, Field(max_length=60, description="style, artist, composition, lighting, packs, options or a category")
+]
+PresetType = Annotated[str | None, Field(max_length=60, description="A type of the category")]
+EntryId = Annotated[Name | None, Field(description="Id of the entry to delete")]
+PresetNames = Annotated[str | None, Field(max_length=400, description="From list_presets, comma-separated")]
+Enhance = Annotated[bool, Field(description="Have the prompt written for the model")]
 StyleName = Annotated[str | None, Field(max_length=60, description="realistic, anime, artistic, 3d, ...")]
 ModelKind = Annotated[str, Field(max_length=40, description="checkpoint, diffusion_model, lora, vae, ... or all")]
 ModelWords = Annotated[str, Field(max_length=300, description="Words of its name, title or tags")]

@@ -96,7 +96,8 @@ async def complete(
     if completer is None:
         return []
     values = await completer(app, argument.value)
-    return [value for value in values if value.startswith(argument.value)][:MAX_VALUES]
+    typed = argument.value.casefold()
+    return [value for value in values if value.casefold().startswith(typed)][:MAX_VALUES]
 
 
 async def _image_ids(app: App, start: str) -> list[str]:
@@ -117,7 +118,30 @@ async def _loras(app: App, _start: str) -> list[str]:
 
 
 async def _styles(app: App, _start: str) -> list[str]:
-    return list(selection.STYLES)
+    shelf = await app.prompts.shelf()
+    return list(dict.fromkeys([*selection.STYLES, *(preset.name for preset in shelf.flat["style"])]))
+
+
+async def _presets(app: App, _start: str) -> list[str]:
+    """Names of the flat ones, then every reference."""
+    shelf = await app.prompts.shelf()
+    names = (preset.name for presets in shelf.flat.values() for preset in presets)
+    return list(dict.fromkeys([*names, *shelf.references()]))
+
+
+async def _artists(app: App, _start: str) -> list[str]:
+    shelf = await app.prompts.shelf()
+    nodes = (node for category in shelf.categories for one in category.types for node in one.artists)
+    names = [*(preset.name for preset in shelf.flat["artist"]), *(node.preset.name for node in nodes)]
+    return list(dict.fromkeys(names))
+
+
+async def _compositions(app: App, _start: str) -> list[str]:
+    return [preset.name for preset in (await app.prompts.shelf()).flat["composition"]]
+
+
+async def _lightings(app: App, _start: str) -> list[str]:
+    return [preset.name for preset in (await app.prompts.shelf()).flat["lighting"]]
 
 
 async def _engines(app: App, _start: str) -> list[str]:
@@ -131,6 +155,10 @@ COMPLETERS: dict[str, Completer] = {
     "model_name": _models,
     "loras": _loras,
     "style": _styles,
+    "preset": _presets,
+    "artist": _artists,
+    "composition": _compositions,
+    "lighting": _lightings,
     "engine": _engines,
 }
 
@@ -151,4 +179,15 @@ def vary_picture(image_id: str, change: str) -> str:
     )
 
 
-PROMPTS: tuple[Callable[..., Any], ...] = (make_picture, vary_picture)
+def write_prompt(subject: str, style: str = "", artist: str = "", preset: str = "", model: str = "auto") -> str:
+    """Have a prompt written for a model, look it over together, then make the picture."""
+    picks = {"style": style, "artist": artist, "preset": preset}
+    given = "".join(f", {name}={value!r}" for name, value in picks.items() if value)
+    return (
+        f"Call build_prompt with subject={subject!r}, model={model!r}{given}. Show the prompt, with what was added to "
+        "the user's words and why. Change it with refine_prompt until the user likes it; then call generate_image with "
+        "the user's own words as prompt and the same model and preset, or with the refined prompt."
+    )
+
+
+PROMPTS: tuple[Callable[..., Any], ...] = (make_picture, vary_picture, write_prompt)

@@ -92,8 +92,6 @@ class ModelDetails(TypedDict):
 
 
 class Suggestion(TypedDict):
-    models: NotRequired[list[Row]]
-    loras: NotRequired[list[Row]]
     next: str
 
 
@@ -106,3 +104,34 @@ class Found(TypedDict):
 class Fetched(TypedDict):
     status: str
     next: str
+
+
+class Prompt(TypedDict):
+    prompt: str
+    words: str
+    family: str
+    by: str
+
+
+class Turn(Prompt):
+    conversation_id: str
+    reply: str
+
+
+class Wordless(TypedDict):
+    negative_prompt: str
+    used: bool
+    why: str
+
+
+class PromptFindings(TypedDict):
+    family: str
+
+
+class PresetList(TypedDict):
+    total: int
+
+
+class Prompts(TypedDict):
+    prompts: list[Row]
+    total: int

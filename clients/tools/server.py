@@ -27,7 +27,7 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from clients.tools import control, editing, gallery, generation, models, workflows
+from clients.tools import control, editing, gallery, generation, models, prompts, workflows
 from clients.tools.door import Door
 from clients.tools.handshake import serve_handshake_era
 from clients.tools.registration import registered
@@ -47,6 +47,7 @@ TOOLS = (
     *editing.TOOLS,
     *control.TOOLS,
     *models.TOOLS,
+    *prompts.TOOLS,
     *workflows.TOOLS,
     *gallery.TOOLS,
 )
@@ -68,6 +69,8 @@ start it again.
 settings: same picture).
 - model "auto" chooses model, LoRAs and settings by the prompt; the answer's choice says why. search_models finds \
 more, download_model fetches one: ask the user before a large one.
+- For better words: preset or enhance=true in generate_image (the judges still score the user's own words), \
+enhance_prompt to see them first, refine_prompt to talk them over, list_presets for looks, artists, light.
 - When something fails, the text says what to change; get_system_status tells which engine and model draw, and how to \
 get a better one."""
 

@@ -6,7 +6,7 @@ import hmac
 import logging
 import os
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any, cast
@@ -16,6 +16,7 @@ from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clients.tools.handshake import low_level
@@ -58,8 +59,18 @@ def check_bind(host: str, token: str | None, allowed_hosts: tuple[str, ...]) -> 
         )
 
 
-def http_app(server: StudioServer, *, token: str | None, allowed_hosts: tuple[str, ...], **options: Any) -> ASGIApp:
-    """The ASGI app: /mcp and /health behind the guard. `options` go to the SDK's app (the tests' event store)."""
+def http_app(
+    server: StudioServer,
+    *,
+    token: str | None,
+    allowed_hosts: tuple[str, ...],
+    routes: Sequence[BaseRoute] = (),
+    **options: Any,
+) -> ASGIApp:
+    """The ASGI app: /mcp, /health and further routes, all behind the guard.
+
+    `options` go to the SDK's app (the tests' event store).
+    """
     security = transport_security(allowed_hosts)
 
     @server.custom_route(HEALTH, methods=["GET"])
@@ -67,6 +78,7 @@ def http_app(server: StudioServer, *, token: str | None, allowed_hosts: tuple[st
         return JSONResponse({"status": "ok", "name": server.name, "version": server.version})
 
     app = server.streamable_http_app(streamable_http_path=PATH, transport_security=security, **options)
+    app.router.routes.extend(routes)
     return Guard(app, security, token)
 
 
@@ -74,7 +86,7 @@ async def serve_http(server: StudioServer, app: ASGIApp, host: str, port: int) -
     """Serve until a stop signal comes. Raises OSError when the port is taken."""
     import uvicorn
 
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = listen(host, port)
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
 
     class Web(uvicorn.Server):
@@ -91,6 +103,15 @@ async def serve_http(server: StudioServer, app: ASGIApp, host: str, port: int) -
     on_stop_signal(stop)
     log.info("Atelier serves MCP on %s", address(listener))
     await web.serve(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listener whose connections send at once. Raises OSError when the port is taken."""
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio does this only for sockets that name their protocol, which these do not. Without it an answer in two
+    # writes waits 40 ms for the client's acknowledgement of the first, and so does every piece of a stream.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def address(listener: socket.socket) -> str:

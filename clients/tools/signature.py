@@ -87,12 +87,10 @@ def _listed(text: str, *, of_objects: bool) -> Any:
 
 
 def output_schema(function: Callable[..., Awaitable[Any]]) -> Schema:
-    """The schema of what the function answers."""
-    schema = compact(TypeAdapter(get_type_hints(function, include_extras=True)["return"]).json_schema())
-    for part in schema["properties"].values():
-        if part.get("items") == {"type": "object"}:
-            del part["items"]  # a row of whatever keys: that it is an object tells nothing
-    return schema
+    """The keys that the function's answer always has. Their types are plain when seen, and the list of tools is read by
+    a model at every turn."""
+    whole = TypeAdapter(get_type_hints(function, include_extras=True)["return"]).json_schema()
+    return {"type": "object", "required": whole["required"]}
 
 
 def compact(schema: Any, is_names: bool = False) -> Any:

@@ -29,10 +29,13 @@ from workflows.types import EngineStatus, ServerStatus
 if TYPE_CHECKING:
     from clients.comfyui_engine import ComfyUIEngine
     from clients.diffusers_engine.models import Known
+    from clients.ledger import Ledger
     from clients.model_files import InstalledModels
     from clients.wiring.judges import JudgeBench
     from workflows.choosing import Chooser
-    from workflows.ports import Engine, ModelRows, Recorder
+    from workflows.ports import Engine, Presence, Recorder, Store
+    from workflows.prompts.desk import PromptDesk
+    from workflows.studio import Studio
 
 USUAL_READER = "llama3.2"
 """The language model that reads prompts when one is wanted and none is named: 2 GB, the commonest of Ollama's."""
@@ -53,37 +56,24 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     settings = settings or await asyncio.to_thread(load_settings)
     home = settings.atelier_home
     await asyncio.to_thread(_import_adapters, settings)
-    from clients.input_pictures import InputPictures
     from clients.ledger import open_ledger
     from clients.local_store import LocalStore
     from workflows.gallery import Gallery
-    from workflows.studio import Studio
 
     async with AsyncExitStack() as stack:
         presence = await stack.enter_async_context(LockedPresence(_processes(settings)))
         ledger = await stack.enter_async_context(open_ledger(home / "atelier.db"))
         store = LocalStore(home / "pictures")
-        crew = await _crew(settings, stack, ledger.models)
-        studio = Studio(
-            engines=crew.engines,
-            judges=crew.bench.judges,
-            rules=crew.bench.rules,
-            gate=crew.bench.gate,
-            recorder=await _recorder(settings, stack),
-            store=store,
-            jobs=ledger.jobs,
-            items=ledger.items,
-            sources=InputPictures(settings.atelier_allowed_roots),
-            presence=presence,
-            graphs=crew.comfyui,
-            chooser=crew.chooser,
-        )
+        crew = await _crew(settings, stack, ledger)
+        studio = _studio(settings, crew, ledger, store, presence)
+        studio.recorder = await _recorder(settings, stack)
         await stack.enter_async_context(studio)
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
         app = App(
             studio=studio,
             gallery=Gallery(ledger.items, store),
             chooser=crew.chooser,
+            prompts=crew.desk,
             version=await asyncio.to_thread(own_version),
             **_told(settings),
             **_graphs_of(crew.comfyui),
@@ -97,26 +87,52 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
         yield app
 
 
+def _studio(settings: Settings, crew: Crew, ledger: Ledger, store: Store, presence: Presence) -> Studio:
+    from clients.input_pictures import InputPictures
+    from workflows.studio import Studio
+
+    return Studio(
+        engines=crew.engines,
+        judges=crew.bench.judges,
+        rules=crew.bench.rules,
+        gate=crew.bench.gate,
+        store=store,
+        jobs=ledger.jobs,
+        items=ledger.items,
+        sources=InputPictures(settings.atelier_allowed_roots),
+        presence=presence,
+        graphs=crew.comfyui,
+        chooser=crew.chooser,
+        words=crew.desk,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Crew:
-    """Who draws, who judges, and who chooses."""
+    """Who draws, who judges, who chooses, and who writes."""
 
     comfyui: ComfyUIEngine | None
     engines: Sequence[Engine]
     """In the order in which they are asked."""
     bench: JudgeBench
     chooser: Chooser
+    desk: PromptDesk
 
 
-async def _crew(settings: Settings, stack: AsyncExitStack, rows: ModelRows) -> Crew:
+async def _crew(settings: Settings, stack: AsyncExitStack, ledger: Ledger) -> Crew:
     from clients.wiring.judges import open_judges
     from clients.wiring.models import installed_models, open_chooser
+    from clients.wiring.words import open_writers, prompt_desk
 
+    rows = ledger.models
     files = installed_models(settings, rows)
     comfyui, engines = await _engines(settings, stack, files)
     bench = await stack.enter_async_context(open_judges(settings, DEMO, comfyui.make_room if comfyui else None))
-    chooser = await open_chooser(settings, stack, engines, files, rows, bench.rules)
-    return Crew(comfyui=comfyui, engines=engines, bench=bench, chooser=chooser)
+    writers = await open_writers(settings, stack, comfyui)
+    reader = writers if writers.models else None
+    chooser = await open_chooser(settings, stack, engines, files, rows, bench.rules, reader)
+    desk = prompt_desk(settings, ledger, chooser, engines, writers)
+    return Crew(comfyui=comfyui, engines=engines, bench=bench, chooser=chooser, desk=desk)
 
 
 def _look_at_models(app: App, stack: AsyncExitStack) -> None:
@@ -224,6 +240,8 @@ def _import_adapters(settings: Settings) -> None:
     names = ["clients.ledger", "clients.diffusers_engine", "clients.wiring.judges", "workflows.gallery"]
     names += [
         "clients.wiring.models",
+        "clients.wiring.words",
+        "workflows.prompts.desk",
         "clients.model_files",
         *(f"workflows.selection.{one}" for one in selection.PARTS),
     ]

@@ -25,6 +25,6 @@ def language_model(settings: Settings, model: str) -> GeminiClient | LLMClient:
         if settings.openai_base_url:
             key = secret(settings.openai_api_key)
             return LLMClient(settings.openai_base_url, model, dialect="openai", api_key=key)
-        return LLMClient(settings.ollama_host, model, dialect="ollama")
+        return LLMClient(settings.ollama_host, model, dialect="ollama", keep_alive=settings.ollama_keep_alive)
     except ValueError as error:
         raise BadSettings(f"These settings cannot be used:\n  {error}") from error

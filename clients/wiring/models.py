@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clients.config import BadSettings, Settings, secret
-from clients.wiring.language import language_model
 from utils.hub import hub_cache
 from utils.resources import ResourceMonitor
 from workflows.catalog import Catalog, LookedUp, Report
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from clients.model_files import InstalledModels
     from workflows.content import ContentRules
     from workflows.downloads import Downloads
-    from workflows.ports import Engine, ModelRows, ModelSource
+    from workflows.ports import Engine, ModelRows, ModelSource, TextModel
 
 
 def installed_models(settings: Settings, rows: ModelRows) -> InstalledModels:
@@ -61,6 +60,7 @@ async def open_chooser(
     files: InstalledModels,
     rows: ModelRows,
     rules: ContentRules,
+    reader: TextModel | None,
 ) -> Chooser:
     """Who chooses models, with the catalogue that he chooses from. Nothing is asked of the world before a search."""
     device = await asyncio.to_thread(_device)
@@ -71,8 +71,6 @@ async def open_chooser(
     if on:
         catalog.lookup = partial(_looked_up, settings)
         catalog.downloads = await _downloads(settings, stack, catalog, files)
-    models = settings.ollama_model
-    reader = await stack.enter_async_context(language_model(settings, models[0])) if models else None
     return Chooser(catalog=catalog, rules=rules, text_model=reader, device_gb=device.gigabytes)
 
 

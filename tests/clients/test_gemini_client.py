@@ -11,7 +11,15 @@ import pytest
 from clients.gemini_client import GeminiClient
 from tests.fake_vision import KEY, SEES, FakeVision, gemini_error
 from tests.fakes import png
-from workflows.errors import AccessDenied, ExtraMissing, RateLimited, ServiceUnavailable
+from workflows.errors import (
+    AccessDenied,
+    ExtraMissing,
+    ModelMissing,
+    RateLimited,
+    ServiceFailed,
+    ServiceTimedOut,
+    ServiceUnavailable,
+)
 from workflows.ports import TextModel
 from workflows.types import Media
 
@@ -80,7 +88,7 @@ async def test_what_gemini_will_not_look_at_cannot_be_told_and_says_why(
     assert first == second
     assert first.startswith("cannot tell: Gemini ")
     fake.end(**ending)
-    with pytest.raises(ServiceUnavailable, match=why):
+    with pytest.raises(ServiceFailed, match=why):
         await client.describe(PICTURE)
 
 
@@ -107,7 +115,7 @@ async def test_a_wrong_key_names_its_setting_but_not_itself(fake: FakeVision) ->
 
 async def test_another_400_is_not_the_keys_fault(fake: FakeVision, client: GeminiClient) -> None:
     fake.refuse(400, gemini_error(400, "INVALID_ARGUMENT", "Unable to process input image."))
-    with pytest.raises(ServiceUnavailable, match="answered 400: Unable to process input image"):
+    with pytest.raises(ServiceFailed, match="answered 400: Unable to process input image"):
         await client.answer(PICTURE, QUESTIONS)
 
 
@@ -124,14 +132,14 @@ async def test_a_spent_quota_says_when_to_come_back_and_is_not_asked_again(
 
 async def test_a_model_that_does_not_exist_names_the_setting(fake: FakeVision) -> None:
     async with GeminiClient("gemini-9", api_key=KEY, base_url=fake.url) as client:
-        with pytest.raises(ServiceUnavailable, match=r"has no model 'gemini-9' .+ATELIER_VISION_MODEL"):
+        with pytest.raises(ModelMissing, match=r"has no model 'gemini-9' .+ATELIER_VISION_MODEL"):
             await client.answer(PICTURE, QUESTIONS)
 
 
 @pytest.mark.parametrize("body", [gemini_error(503, "UNAVAILABLE", "The model is overloaded."), "<html>503</html>"])
 async def test_a_server_error_is_told(fake: FakeVision, client: GeminiClient, body: object) -> None:
     fake.refuse(503, body)
-    with pytest.raises(ServiceUnavailable, match="answered 503"):
+    with pytest.raises(ServiceFailed, match="answered 503"):
         await client.answer(PICTURE, QUESTIONS)
 
 
@@ -139,7 +147,7 @@ async def test_an_answer_that_is_no_json_is_a_service_that_does_not_work(
     fake: FakeVision, client: GeminiClient
 ) -> None:
     fake.refuse(200, "<html>Log in</html>")
-    with pytest.raises(ServiceUnavailable, match="could not be read"):
+    with pytest.raises(ServiceFailed, match="could not be read"):
         await client.answer(PICTURE, QUESTIONS)
 
 
@@ -154,7 +162,7 @@ async def test_a_network_that_is_down_is_told_and_comes_back(fake: FakeVision, c
 async def test_a_reply_that_takes_too_long_is_given_up(fake: FakeVision) -> None:
     gate = fake.hold()
     async with GeminiClient(MODEL, api_key=KEY, base_url=fake.url, read_seconds=0.2) as client:
-        with pytest.raises(ServiceUnavailable, match="did not answer in time"):
+        with pytest.raises(ServiceTimedOut, match="did not answer in time"):
             await client.answer(PICTURE, QUESTIONS)
     assert gate.reached.is_set()
 
@@ -189,11 +197,11 @@ async def test_words_that_gemini_will_not_answer_say_why(
     fake: FakeVision, client: GeminiClient, ending: dict[str, object], why: str
 ) -> None:
     fake.end(**ending)
-    with pytest.raises(ServiceUnavailable, match=f"gave no reply. .*{why}"):
+    with pytest.raises(ServiceFailed, match=f"gave no reply. .*{why}"):
         await client.complete("Read it")
 
 
 async def test_a_missing_model_for_words_names_its_own_setting(fake: FakeVision) -> None:
     async with GeminiClient("gemini-9", api_key=KEY, base_url=fake.url) as client:
-        with pytest.raises(ServiceUnavailable, match=r"has no model 'gemini-9' .+ Set OLLAMA_MODEL"):
+        with pytest.raises(ModelMissing, match=r"has no model 'gemini-9' .+ Set OLLAMA_MODEL"):
             await client.complete("Read it")

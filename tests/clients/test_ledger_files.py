@@ -16,17 +16,18 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from clients import migrations
-from clients._ledger.tables import REVISIONS, metadata
+from clients._ledger.tables import REVISIONS, detail_row, item_row, job_row, metadata
 from clients.ledger import Ledger, open_ledger
 from tests.clients.ledger_kit import RECIPE, file_items, found, item
 from workflows.errors import StorageError
-from workflows.types import ItemQuery, Job
+from workflows.types import HistoryEntry, HistoryQuery, ItemQuery, Job
 
 
 @pytest.fixture
@@ -126,20 +127,72 @@ async def test_another_database_url_is_refused_in_words() -> None:
 # migrations and processes
 
 
-def scripts() -> ScriptDirectory:
+def alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.set_main_option("path_separator", "os")
-    return ScriptDirectory.from_config(config)
+    return config
 
 
 def test_the_known_revisions_are_the_scripts_in_their_order() -> None:
-    assert tuple(reversed([script.revision for script in scripts().walk_revisions()])) == REVISIONS
+    scripts = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    assert tuple(reversed([script.revision for script in scripts])) == REVISIONS
+
+
+def make_second(path: Path) -> Job:
+    """A file as the Atelier before the words left it, with a job and a picture."""
+    job, picture = Job(recipe=RECIPE), item(1, prompt="a lighthouse")
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+    with engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for table, row in (("jobs", job_row(job)), ("items", item_row(picture)), ("item_details", detail_row(picture))):
+            fields = row | ({"seq": 1} if table != "jobs" else {})
+            marks = ", ".join(f":{name}" for name in fields)
+            connection.execute(sa.text(f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({marks})"), fields)
+    engine.dispose()
+    return job
+
+
+async def test_a_file_of_the_revision_before_keeps_its_rows_and_learns_words(path: Path) -> None:
+    path.parent.mkdir()
+    job = await asyncio.to_thread(make_second, path)
+
+    async with open_ledger(path) as ledger:
+        assert await ledger.jobs.get(job.id) == job
+        assert await found(ledger, query="lighthouse") == [1]
+        assert (await ledger.history.search(HistoryQuery())).total == 0
+        await ledger.history.add(HistoryEntry(input="a lighthouse"))
+        assert (await ledger.history.search(HistoryQuery(query="lighthouse"))).total == 1
+    async with open_ledger(path) as again:
+        assert (await again.history.search(HistoryQuery())).total == 1
+
+
+async def test_the_newest_revision_can_be_taken_back_and_done_again(path: Path) -> None:
+    path.parent.mkdir()
+    job = await asyncio.to_thread(make_second, path)
+    await _touch(path)
+
+    def back() -> set[str]:
+        engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+        with engine.begin() as connection:
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0002")
+        names = set(sa.inspect(engine).get_table_names())
+        engine.dispose()
+        return names
+
+    left = await asyncio.to_thread(back)
+    assert not {name for name in left if name.startswith(("history", "conversations", "messages", "presets"))}
+    async with open_ledger(path) as ledger:
+        assert await ledger.jobs.get(job.id) == job
 
 
 async def test_the_migrated_tables_are_those_the_code_uses(ledger: Ledger, path: Path) -> None:
     def ours(name: str | None, kind: str, *_: object) -> bool:
-        return not (kind == "table" and str(name).startswith("items_fts"))
+        return not (kind == "table" and str(name).startswith(("items_fts", "history_fts")))
 
     def differences() -> list[Any]:
         engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
@@ -192,12 +245,24 @@ asyncio.run(main())
 
 
 async def test_two_processes_can_make_and_fill_one_ledger_at_once(path: Path) -> None:
-    command = [sys.executable, "-c", WRITER, str(path)]
-    processes = [await asyncio.create_subprocess_exec(*command) for _ in range(2)]
+    program = [sys.executable, "-c", WRITER, str(path)]
+    processes = [await asyncio.create_subprocess_exec(*program) for _ in range(2)]
 
     assert [await asyncio.wait_for(process.wait(), 60) for process in processes] == [0, 0]
     async with open_ledger(path) as ledger:
         assert len(await ledger.jobs.recent(100, ["succeeded"])) == 50
+
+
+async def test_two_processes_can_migrate_one_ledger_at_once(path: Path) -> None:
+    path.parent.mkdir()
+    await asyncio.to_thread(make_second, path)
+    program = [sys.executable, "-c", WRITER, str(path)]
+    processes = [await asyncio.create_subprocess_exec(*program) for _ in range(2)]
+
+    assert [await asyncio.wait_for(process.wait(), 60) for process in processes] == [0, 0]
+    async with open_ledger(path) as ledger:
+        assert len(await ledger.jobs.recent(100, ["succeeded"])) == 50
+        assert await found(ledger) == [1]
 
 
 async def test_many_readers_and_writers_of_one_process_get_along(ledger: Ledger) -> None:

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 Json = Mapping[str, Any]
 CASTS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
+"""A choice that brings inputs of its own, written sampling_mode.seed; as 0.27.0 answers to it."""
 LONG_LIST = 20
 """Longer lists of choices are left out of the answer."""
 
@@ -84,14 +86,21 @@ class Checker:
         return {name: [error("dependency_cycle", "Dependency cycle detected", path, extra)] for name in circle}
 
     def _faults(self, graph: Json, name: str) -> Iterator[Json]:
-        node = graph[name]
-        spec = self.nodes[node["class_type"]]["input"]
+        yield from self._fields(graph, graph[name], self.nodes[graph[name]["class_type"]]["input"])
+
+    def _fields(self, graph: Json, node: Json, spec: Json, prefix: str = "") -> Iterator[Json]:
+        given = node.get("inputs", {})
         for group in ("required", "optional"):
             for field_name, config in spec.get(group, {}).items():
-                if field_name in node.get("inputs", {}):
-                    yield from self._input(graph, node, field_name, config)
+                whole = prefix + field_name
+                if config[0] == DYNAMIC:  # missing, or no choice at all, is not told before it runs
+                    inner = [one["inputs"] for one in config[1]["options"] if one["key"] == given.get(whole)]
+                    for fields in inner:
+                        yield from self._fields(graph, node, fields, f"{whole}.")
+                elif whole in given:
+                    yield from self._input(graph, node, whole, config)
                 elif group == "required":
-                    extra = {"input_name": field_name}
+                    extra = {"input_name": whole}
                     yield error("required_input_missing", "Required input is missing", field_name, extra)
 
     def _input(self, graph: Json, node: Json, name: str, config: list[Any]) -> Iterator[Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from clients.tools.door import Door
 from clients.tools.server import StudioServer, build_server
 from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, fake_app
 from workflows.app import App
+from workflows.ports import ChatModel
 
 Era = Literal["legacy", "auto", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
@@ -51,8 +52,9 @@ async def desk(
     judge: FakeJudge | None = None,
     graphs: FakeGraphs | None = None,
     inline: bool = True,
+    writers: Sequence[ChatModel] = (),
 ) -> AsyncGenerator[Desk]:
-    door = Door(lambda: fake_app(home, engine=engine, judge=judge, graphs=graphs))
+    door = Door(lambda: fake_app(home, engine=engine, judge=judge, graphs=graphs, writers=writers))
     server = build_server(door, inline=inline, version="0")
     async with Client(server, mode=era) as client:
         yield Desk(client, server, door)

@@ -87,7 +87,7 @@ async def test_the_prompts_fill_in_what_they_are_given(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         names = [prompt.name for prompt in (await at.client.list_prompts()).prompts]
         filled = await at.client.get_prompt("make_picture", {"subject": "a red boat"})
-    assert names == ["make_picture", "vary_picture"]
+    assert names == ["make_picture", "vary_picture", "write_prompt"]
     assert isinstance(filled.messages[0].content, TextContent)
     assert "a red boat" in filled.messages[0].content.text
 

@@ -21,6 +21,7 @@ from workflows.types import (
     Region,
     RetryStrategy,
     Verdict,
+    Wording,
 )
 from workflows.wording import find_subject
 
@@ -243,3 +244,18 @@ def test_any_prompt_can_be_revised_by_any_advice(
     for profile in (PROFILE, NO_BRACKETS):
         for given_advice in ((), (advice,)):
             assert drawn(recipe(prompt, strategy=strategy), round_, *given_advice, profile=profile).prompt
+
+
+def test_a_wording_is_revised_by_what_the_users_own_words_are_about() -> None:
+    told = Wording(prompt="score_9, a single red car on a road, golden hour", negative="blurry")
+    wish = recipe("a single red car on a road").but(wording=told, presets=("style:cinematic",))
+    second = drawn(wish, 2)
+    assert second.prompt == "score_9, a (single red car:1.3) on a road, golden hour"
+    assert second.negative == f"blurry, {AGAINST_CARS}"
+    assert not second.wants_wording and second.wording is None
+
+
+def test_a_wording_that_says_the_subject_otherwise_gets_another_seed_alone() -> None:
+    wish = recipe("a single red car on a road").but(wording=Wording(prompt="One scarlet automobile."))
+    second = drawn(wish, 2, profile=PROFILE.but(negatives=False))
+    assert (second.prompt, second.seed) == ("One scarlet automobile.", reseeded(42, 2))

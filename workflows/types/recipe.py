@@ -185,10 +185,17 @@ class Recipe(Value):
         return {role: key for role, key in (single | several).items() if key}
 
     @property
+    def wants_wording(self) -> bool:
+        """Whether a wording is still to be made for it."""
+        return self.wording is None and bool(self.prompt) and bool(self.presets or self.enhance)
+
+    @property
     def as_told(self) -> Self:
         """The recipe with its wording in place of the user's words: what is drawn."""
         told = self.wording
-        return self if told is None else self.but(prompt=told.prompt, negative=told.negative, wording=None)
+        if told is None:
+            return self
+        return self.but(prompt=told.prompt, negative=told.negative, wording=None, presets=(), enhance=False)
 
     def with_pictures(self, keys: Mapping[str, str]) -> Self:
         """The same recipe with its input pictures under these keys, by role."""

@@ -12,6 +12,7 @@ from workflows.types.choosing import Choice
 from workflows.types.judging import Attempt, Outcome
 from workflows.types.recipe import Recipe
 from workflows.types.values import Media, Value, new_id, now
+from workflows.types.words import Written
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 
@@ -101,6 +102,8 @@ class Job(Value):
     """How often it was started; a job that keeps taking the process down with it is given up."""
     choice: Choice | None = None
     """What was chosen for the recipe where it left things open, and why."""
+    written: Written | None = None
+    """What presets and enhance made of its prompt, and why."""
     note: str | None = None
     """What the router wants the user to know: which engine drew, and how to get a bigger one."""
 

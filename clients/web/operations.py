@@ -1,0 +1,79 @@
+"""Operation: one thing that can be asked over HTTP. What it takes and gives is read off its function, once."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from pydantic import BaseModel
+
+from workflows.app import App
+
+if TYPE_CHECKING:
+    from workflows.prompts.desk import Listener, PromptDesk
+
+ROOT = "/api"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request, besides what it asks for."""
+
+    app: Callable[[], Awaitable[App]]
+    cookie: str = ""
+    """The conversation that this browser was in last; "" for none."""
+    begins: str = ""
+    """The id that a conversation gets which begins now: a stream's headers tell it before there is one."""
+    listener: Listener | None = None
+
+    async def desk(self) -> PromptDesk:
+        return (await self.app()).prompts
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`run` takes the Call, the parts of the path by name, and a `body` or a `query`; it gives the answer."""
+
+    method: str
+    path: str
+    run: Callable[..., Awaitable[BaseModel]]
+    status: int = 200
+    asks: bool = False
+    """A language model may be asked."""
+    streams: bool = False
+    """It answers with server-sent events, `run`'s answer the last of them."""
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.run)
+
+    @property
+    def body(self) -> type[BaseModel] | None:
+        return self._hints.get("body")
+
+    @property
+    def query(self) -> type[BaseModel] | None:
+        return self._hints.get("query")
+
+    @property
+    def answer(self) -> type[BaseModel]:
+        return self._hints["return"]
+
+    @property
+    def parts(self) -> list[str]:
+        """Names in the path."""
+        return re.findall(r"\{(\w+)\}", self.path)
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.run) or "").partition("\n")[0]
+
+    @property
+    def details(self) -> str:
+        """The rest of it."""
+        return (inspect.getdoc(self.run) or "").partition("\n\n")[2]

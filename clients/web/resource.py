@@ -1,0 +1,88 @@
+"""Resource: everything that can be asked of one address. It reads the request, and tells what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from clients.web.answers import Talked
+from clients.web.bodies import ChatBody, read_body, read_query
+from clients.web.cookie import conversation_of, cookie_for
+from clients.web.faults import fault_response, wrong_method
+from clients.web.operations import Call, Operation
+from clients.web.sending import NEVER_KEPT, Json
+from clients.web.stream import EventStream, Listener, while_there
+from workflows.app import App
+from workflows.types import new_id
+
+Run = Callable[[Listener | None], Awaitable[Any]]
+
+
+class Resource:
+    """An ASGI app for one address, whose path is already matched."""
+
+    def __init__(self, operations: Sequence[Operation], app: Callable[[], Awaitable[App]], heartbeat: float) -> None:
+        self._operations = {operation.method: operation for operation in operations}
+        if "GET" in self._operations:
+            self._operations["HEAD"] = self._operations["GET"]
+        self._allowed = ", ".join(sorted({*self._operations, "OPTIONS"}))
+        self._app = app
+        self._heartbeat = heartbeat
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        operation = self._operations.get(request.method)
+        if operation is None:
+            await self._other_method(request.method)(scope, receive, send)
+            return
+        try:
+            arguments = await _arguments(operation, request)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 - told to the client, and logged where it was not foreseen
+            await fault_response(error)(scope, receive, send)
+            return
+        await while_there(receive, self._answer(operation, arguments, request, send))
+
+    def _other_method(self, method: str) -> Response:
+        if method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": self._allowed, **NEVER_KEPT})
+        return wrong_method(method, self._allowed)
+
+    async def _answer(self, operation: Operation, arguments: dict[str, Any], request: Request, send: Send) -> None:
+        cookie = conversation_of(request)
+        begins = cookie or new_id()
+
+        def run(listener: Listener | None = None) -> Awaitable[Any]:
+            return operation.run(Call(app=self._app, cookie=cookie, begins=begins, listener=listener), **arguments)
+
+        if operation.streams:
+            body = arguments["body"]
+            talk = (body.conversation_id or begins) if isinstance(body, ChatBody) else ""
+            await EventStream(run, cookie_for(talk, request), self._heartbeat)(request.scope, request.receive, send)
+        else:
+            response = await _response(operation.status, run, request)
+            await response(request.scope, request.receive, send)
+
+
+async def _arguments(operation: Operation, request: Request) -> dict[str, Any]:
+    arguments: dict[str, Any] = {name: request.path_params[name] for name in operation.parts}
+    if operation.body is not None:
+        arguments["body"] = await read_body(operation.body, request)
+    if operation.query is not None:
+        arguments["query"] = read_query(operation.query, request)
+    return arguments
+
+
+async def _response(status: int, run: Run, request: Request) -> Json:
+    try:
+        answer: BaseModel = await run(None)
+    except Exception as error:  # noqa: BLE001 - told to the client, and logged where it was not foreseen
+        return fault_response(error)
+    headers = cookie_for(answer.conversation_id, request) if isinstance(answer, Talked) else None
+    return Json(answer.model_dump(mode="json", exclude_unset=True), status, headers)

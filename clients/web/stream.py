@@ -1,0 +1,147 @@
+"""Server-sent events: a text told while it is written, and work that stops when nobody is there any more to hear it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from clients.web.answers import Generated
+from clients.web.faults import fault_of, fault_response
+from clients.web.sending import NEVER_KEPT, compact
+
+Listener = Callable[[str], None]
+
+HEARTBEAT_SECONDS = 10.0
+"""Of silence. Proxies and browsers give a silent connection half a minute and more."""
+HEARTBEAT = b": it goes on\n\n"
+
+
+class Hearing:
+    """A text as it was heard last, and how far it was told."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._told = ""
+        self._news = asyncio.Event()
+
+    @property
+    def silent(self) -> bool:
+        """Nothing was ever heard."""
+        return not self._text and not self._told
+
+    def hear(self, text: str) -> None:
+        """The whole text as far as it is known. What nobody was told yet is told together."""
+        self._text = text
+        self._news.set()
+
+    def wake(self, _: object = None) -> None:
+        self._news.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether there was something new within that time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        self._news.clear()
+        return True
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """What is to be told, so that the tokens since the last restart are the text."""
+        if not self._text.startswith(self._told):
+            self._told = ""
+            yield {"restart": True}
+        if piece := self._text[len(self._told) :]:
+            self._told = self._text
+            yield {"token": piece}
+
+
+class EventStream:
+    """An answer that is told while it is made; an error before its first byte has its own status."""
+
+    def __init__(
+        self, run: Callable[[Listener], Awaitable[Generated]], headers: Mapping[str, str], heartbeat: float
+    ) -> None:
+        self._run = run
+        self._headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **NEVER_KEPT, **headers}
+        self._heartbeat = heartbeat
+        self._started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hearing = Hearing()
+        writing = asyncio.create_task(self._outcome(hearing.hear))
+        writing.add_done_callback(hearing.wake)
+        try:
+            while not writing.done():
+                await self._tell_news(hearing, send)
+            outcome = writing.result()
+            if isinstance(outcome, Exception) and not self._started:
+                await fault_response(outcome)(scope, receive, send)
+                return
+            await self._tell_end(outcome, hearing, send)
+        finally:
+            await ended(writing)
+
+    async def _outcome(self, listener: Listener) -> Generated | Exception:
+        try:
+            return await self._run(listener)
+        except Exception as error:  # noqa: BLE001 - it is told to the client, and logged where it was not foreseen
+            return error
+
+    async def _tell_news(self, hearing: Hearing, send: Send) -> None:
+        if not await hearing.wait(self._heartbeat):
+            await self._say(HEARTBEAT, send)
+            return
+        for event in hearing.events():
+            await self._say(line(event), send)
+
+    async def _tell_end(self, outcome: Generated | Exception, hearing: Hearing, send: Send) -> None:
+        if isinstance(outcome, Exception):
+            last = fault_of(outcome).model_dump()
+        else:
+            last = {"done": True, **outcome.model_dump(mode="json", exclude_unset=True)}
+            if hearing.silent:  # the rules write in one go: whoever only gathers tokens has the prompt too
+                hearing.hear(outcome.result)
+            for event in hearing.events():
+                await self._say(line(event), send)
+        await self._say(line(last), send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _say(self, chunk: bytes, send: Send) -> None:
+        if not self._started:
+            self._started = True
+            headers = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+def line(event: Mapping[str, Any]) -> bytes:
+    return b"data: " + compact(event) + b"\n\n"
+
+
+async def while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, whose request was read to its end, and cancel it when the client goes away."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await ended(working, leaving)
+    if not working.cancelled():
+        working.result()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def ended(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel what still runs, and wait until it has cleaned up."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
