@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from clients.downloader import Downloader
 from tests.file_server import FileServer
 from tests.workflows.download_kit import DIT, LARGE, LORA, Desk, Folders, Hub, desk, offer, plenty
 from workflows.downloads import Downloads
+from workflows.downloads.log import DownloadLog, Entry
 from workflows.errors import BadRecipe, NotFound, StudioError
-from workflows.types import ModelInfo, Offer, Progress
+from workflows.types import Download, ModelInfo, Offer, Progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -337,3 +339,13 @@ async def test_a_journal_that_cannot_be_written_is_said_at_once(tmp_path: Path) 
             with pytest.raises(StudioError, match="ATELIER_HOME"):
                 await it.downloads.start(await it.downloads.plan("civitai:1"))
             assert it.downloads.active() == []
+
+
+def test_entries_that_are_written_at_once_do_not_meet(tmp_path: Path) -> None:
+    log = DownloadLog(tmp_path)
+    entry = Entry(download=Download(reference="civitai:1", offer=offer("http://127.0.0.1:1", b"x")))
+    with ThreadPoolExecutor(8) as threads:
+        for written in [threads.submit(log.write, entry.but(runs=number)) for number in range(200)]:
+            written.result()
+    assert log.read(entry.download.id) is not None
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]

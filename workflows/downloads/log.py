@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -33,11 +34,12 @@ class DownloadLog:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held: dict[str, FileLock] = {}
+        self._one_by_one = Lock()
 
     def write(self, entry: Entry) -> None:
         path = self._path(entry.download.id)
         fresh = path.with_suffix(".new")
-        with self._writing():
+        with self._one_by_one, self._writing():  # a write that was given up goes on beside the one that follows it
             fresh.write_text(entry.model_dump_json(), encoding="utf-8")
             fresh.replace(path)
 
