@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -26,6 +26,8 @@ from workflows.types import ServerStatus
 
 MIN_FREE_GB = 1.0
 LOOK_SECONDS = 2.0
+READER = "Language model"
+OLLAMA_PORT = 11434
 MOST_TAGS = 4 * 1024 * 1024
 """Bytes of Ollama's list of models."""
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
@@ -74,7 +76,7 @@ def examine(
         _model(settings),
         _installations(settings, models.installations),
         _weights(models.folders),
-        _reader(settings),
+        *_readers(settings),
         *(_comfyui(settings, server) for server in servers),
         _files("Demo model", demo / "t2i" / "model_index.json"),
         _files("Demo CLIP", demo / "clip" / "open_clip_model.safetensors"),
@@ -168,29 +170,47 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths))
 
 
-def _reader(settings: Settings) -> Finding:
-    """Who writes prompts, and reads them to choose models: the first of those named."""
-    name, model = "Language model", next(iter(settings.ollama_model), "")
-    if not model:
+def _readers(settings: Settings) -> list[Finding]:
+    """Who writes prompts, and reads them to choose models: the first of those named, then who steps in for it."""
+    if not settings.ollama_model:
         step = "Set OLLAMA_MODEL to a model of Ollama, or to gemini-..., to have prompts written and read by one."
-        return Finding(name=name, ok=True, detail="none: rules write and read the prompts", next_step=step)
+        return [Finding(name=READER, ok=True, detail="none: rules write and read the prompts", next_step=step)]
+    first, *others = [_reader(settings, model) for model in settings.ollama_model]
+    return [first, *(replace(one, detail=f"{one.detail}; steps in when those before it fail") for one in others)]
+
+
+def _reader(settings: Settings, model: str) -> Finding:
     if model.partition("/")[0] == "comfyui":
         ok = bool(settings.comfyui_servers)
-        return Finding(name=name, ok=ok, detail=model, next_step="" if ok else "Set COMFYUI_URL to a ComfyUI.")
+        return Finding(name=READER, ok=ok, detail=model, next_step="" if ok else "Set COMFYUI_URL to a ComfyUI.")
     if model.startswith("gemini-"):
-        missing = settings.gemini_api_key is None or _version("google-genai") is None
-        step = "Set GEMINI_API_KEY, and pip install 'atelier-mcp[gemini]'." if missing else ""
-        return Finding(name=name, ok=not missing, detail=model, next_step=step)
-    where = settings.openai_base_url or settings.ollama_host
+        return _gemini(settings, READER, model)
+    where = _server(settings)
     shown = f"{model} at {where.rpartition('@')[2]}"
     if not _answers(where):
         step = "Start it, or set OLLAMA_HOST or OPENAI_BASE_URL to where it listens; rules write prompts till then."
-        return Finding(name=name, ok=False, detail=f"{shown}, which does not answer", next_step=step)
+        return Finding(name=READER, ok=False, detail=f"{shown}, which does not answer", next_step=step)
     there = None if settings.openai_base_url else _of_ollama(where)
     if there is None or {model, f"{model}:latest"} & set(there):
-        return Finding(name=name, ok=True, detail=shown)
+        return Finding(name=READER, ok=True, detail=shown)
     step = f"ollama pull {model}, or set OLLAMA_MODEL to one of: {', '.join(there) or 'none is there'}."
-    return Finding(name=name, ok=False, detail=f"{shown}, which has no such model", next_step=step)
+    return Finding(name=READER, ok=False, detail=f"{shown}, which has no such model", next_step=step)
+
+
+def _gemini(settings: Settings, name: str, model: str) -> Finding:
+    steps = ["Set GEMINI_API_KEY."] if settings.gemini_api_key is None else []
+    steps += ["pip install 'atelier-mcp[gemini]'"] if _version("google-genai") is None else []
+    return Finding(name=name, ok=not steps, detail=model, next_step=" ".join(steps))
+
+
+def _server(settings: Settings) -> str:
+    """Where language models listen; OLLAMA_HOST without a scheme means Ollama's own port, as Ollama reads it."""
+    host = settings.ollama_host
+    if settings.openai_base_url or "://" in host:
+        return settings.openai_base_url or host
+    bare = host.partition("/")[0].rpartition("@")[2].rpartition("]")[2]
+    address = f"http://{host}" if ":" in bare or "/" in host else f"http://{host}:{OLLAMA_PORT}"
+    return address.replace("//0.0.0.0", "//127.0.0.1", 1)  # what a server binds to hear everyone is no address to call
 
 
 def _of_ollama(host: str) -> list[str] | None:
@@ -214,14 +234,12 @@ def _vision(settings: Settings) -> Finding:
         step = "Set ATELIER_VISION_MODEL to a vision model of Ollama, or to gemini-..., for the check 'vision'."
         return Finding(name="Vision model", ok=True, detail="none", next_step=step)
     if not model.startswith("gemini-"):
-        where = settings.openai_base_url or settings.ollama_host
+        where = _server(settings)
         answers = _answers(where)
         step = "" if answers else "Start it, or set OLLAMA_HOST or OPENAI_BASE_URL to where it listens."
         detail = f"{model} at {where.rpartition('@')[2]}{'' if answers else ', which does not answer'}"
         return Finding(name="Vision model", ok=answers, detail=detail, next_step=step)
-    missing = settings.gemini_api_key is None or _version("google-genai") is None
-    step = "Set GEMINI_API_KEY, and pip install 'atelier-mcp[gemini]'." if missing else ""
-    return Finding(name="Vision model", ok=not missing, detail=model, next_step=step)
+    return _gemini(settings, "Vision model", model)
 
 
 def _answers(address: str) -> bool:

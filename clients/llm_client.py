@@ -316,7 +316,7 @@ class LLMClient:
         return self._failed(f"the reply of {self._model} broke off after {told.length} characters{how}")
 
     def _stranger(self) -> ServiceFailed:
-        kind, setting = self._dialect.service, self._dialect.setting
+        kind, setting = self._dialect.kind, self._dialect.setting
         return ServiceFailed(f"{self._shown} answers, but not as {kind} does: is {setting} right?")
 
 

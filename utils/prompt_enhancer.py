@@ -75,8 +75,16 @@ def read_reply(text: str) -> Reply | None:
     visible = _spoken(text)[:MOST_REPLY]
     found = _from_json(visible) or _from_broken_json(visible)
     if found is None:
-        found = None if visible.lstrip("` \n").startswith('{"') else _from_plain(visible)
+        found = None if visible.lstrip("` \n").startswith('{"') or _is_other_json(visible) else _from_plain(visible)
     return _checked(found) if found else None
+
+
+def _is_other_json(text: str) -> bool:
+    """Whether all of it is JSON, and no text: a list, a number, true."""
+    try:
+        return not isinstance(json.loads(text), str)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _spoken(text: str) -> str:

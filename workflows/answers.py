@@ -33,6 +33,9 @@ async def job_answer(gallery: Gallery, job: Job) -> Answer:
         answer["error"] = job.fault.model_dump()
     if job.written:
         answer["wording"] = wording(job.written)
+    elif job.recipe.wording:  # of the picture that is made again
+        told = job.recipe.wording.model_dump(mode="json")
+        answer["wording"] = {name: value for name, value in told.items() if value}
     if job.choice:
         answer["choice"] = choice_row(job.choice)
     if job.note:

@@ -17,6 +17,9 @@ NONE = "none"
 OVERRIDES = ("prompt", "model", "seed", "steps", "cfg", "width", "height", "sampler", "scheduler", "denoise", "count")
 """Arguments of regenerate that are fields of the recipe under the same name."""
 
+MAX_PRESETS = 20
+"""As many as a recipe takes."""
+
 V = TypeVar("V", bound=Value)
 
 
@@ -36,7 +39,7 @@ def recipe_from(given: Mapping[str, Any], **fixed: Any) -> Recipe:
         "negative": given.get("negative_prompt", ""),
         "model": _model(given.get("model")),
         "seed": _seed(given.get("seed")),
-        "presets": _list(given.get("preset")),
+        "presets": _presets(given.get("preset")),
         "enhance": bool(given.get("enhance")),
         "auto_loras": given.get("loras") is None and _model(given.get("model")) is None,
         "loras": tuple(_lora(number, entry) for number, entry in _entries(given, "loras") if entry != NONE),
@@ -82,10 +85,13 @@ def _names(given: Any) -> Any:
     return tuple(dict.fromkeys(name for name in named if name))
 
 
-def _list(given: Any) -> tuple[str, ...]:
-    """ "cinematic, mood:epic" and ["cinematic", "mood:epic"] alike."""
+def _presets(given: Any) -> tuple[str, ...]:
+    """ "cinematic, mood:epic" and ["cinematic", "mood:epic"] alike, each once. Raises BadRecipe for too many."""
     entries = [given] if isinstance(given, str) else list(cast(Sequence[Any], given or ()))
-    return tuple(part.strip() for one in entries for part in str(one).split(",") if part.strip())
+    named = tuple(dict.fromkeys(part.strip() for one in entries for part in str(one).split(",") if part.strip()))
+    if len(named) > MAX_PRESETS:
+        raise BadRecipe("preset", f"{len(named)} presets", f"at most {MAX_PRESETS} go together; a few say more")
+    return named
 
 
 def _model(given: Any) -> str | None:

@@ -52,8 +52,9 @@ IN_HAND = 2
 class Wordsmith(Protocol):
     """Who makes the wording of recipes with presets or `enhance`."""
 
-    async def check(self, recipe: Recipe) -> None:
-        """Raises what its wording would be refused with: NotFound for a preset that is none, Refused."""
+    async def check(self, recipe: Recipe) -> Recipe:
+        """The recipe, with the preset that its style names. Raises what its wording would be refused with: NotFound for
+        a preset that is none, Refused."""
         ...
 
     async def worded(
@@ -183,7 +184,8 @@ class Run:
         """Have the wording made, once: an interrupted job goes on with the one it had."""
 
         def tell(prompt: str) -> None:
-            self.job = self.job.but(progress=Progress(message=f"Writing the prompt: {prompt[-MOST_TOLD:]}"))
+            so_far = f": {prompt[-MOST_TOLD:]}" if prompt else ""
+            self.job = self.job.but(progress=Progress(message=f"Writing the prompt{so_far}"))
             self._announce()
 
         if self.bench.words is not None and self.job.recipe.wants_wording:

@@ -98,7 +98,8 @@ class Studio:
         self._admit(recipe)
         await asyncio.to_thread(self.rules.check, recipe)
         if self.words is not None:
-            await self.words.check(recipe)
+            checked = await self.words.check(recipe)
+            recipe = recipe if as_it_is else checked
         if "source" in pictures and recipe.task == "txt2img":
             recipe = recipe.but(task="img2img")
         check_pictures(recipe, pictures)
@@ -358,9 +359,21 @@ def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
         kept["batch_index"] = None
     once = item.recipe.acceptance.but(auto_retry=False, best_of=1)
     if item.recipe.wording is not None:  # what was drawn is drawn again, and judged by the person's own words
-        told = item.recipe.wording.but(prompt=item.rendered.prompt, negative=item.rendered.negative)
+        against = _ruled_out(item, overrides.get("negative", item.recipe.negative))
+        told = item.recipe.wording.but(prompt=item.rendered.prompt, negative=against)
         own = {name: getattr(item.recipe, name) for name in ("prompt", "negative", "presets", "enhance")}
         kept = {"wording": told} | own | kept
     elif item.rendered.prompt == selection.with_triggers(item.recipe.prompt, item.recipe.loras):
         kept["prompt"] = item.recipe.prompt  # in the person's own words; those for the LoRAs come to them again
     return item.rendered.but(**kept | {"acceptance": once} | dict(overrides))
+
+
+def _ruled_out(item: Item, negative: str) -> str:
+    """What was ruled out when the item was drawn, with this in place of the person's own part of it."""
+    from workflows.prompts.negatives import joined, merged, parts_of
+
+    if negative == item.recipe.negative:
+        return item.rendered.negative
+    theirs = {part.lower() for part in parts_of(item.recipe.negative)}
+    ours = [part for part in parts_of(item.rendered.negative) if part.lower() not in theirs]
+    return joined(merged(parts_of(negative), ours))

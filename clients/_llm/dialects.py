@@ -61,6 +61,8 @@ class Dialect(Protocol):
     """How one API is spoken. Pure: bodies out, texts in."""
 
     service: str
+    kind: str
+    """Whatever speaks it."""
     setting: str
     """Where its address belongs."""
     key_setting: str
@@ -101,7 +103,7 @@ class Dialect(Protocol):
 class OllamaDialect:
     """Ollama's /api/chat and /api/generate (docs/api.md and server/routes.go of ollama/ollama)."""
 
-    service = "Ollama"
+    service = kind = "Ollama"
     setting = "OLLAMA_HOST"
     key_setting = "OLLAMA_HOST"
     key_step = "Where it wants a name and a password: OLLAMA_HOST=http://name:password@host."
@@ -161,6 +163,7 @@ class OpenAIDialect:
     """OpenAI's /chat/completions, which vLLM, llama.cpp, LM Studio and many clouds speak too."""
 
     service = "The model server"
+    kind = "OpenAI's API"
     setting = "OPENAI_BASE_URL"
     key_setting = "OPENAI_API_KEY"
     key_step = "Set OPENAI_API_KEY to a key that it takes."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from workflows.errors import BadRecipe, NotFound
 from workflows.presets.shelf import KINDS, Shelf, folded
 from workflows.prompts.answers import preset_list, preset_row
 from workflows.types import Preset
+from workflows.types.words import ID
 
 Kind = Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}.")]
 
@@ -71,9 +73,9 @@ def add_command(parts: Parts) -> Callable[..., None]:
         as_json: Json = False,
     ) -> None:
         async def work(app: App) -> int:
-            chosen = preset_id or folded(name)[:60].strip("-")
-            if not chosen.isascii():
-                raise BadRecipe("name", name, "no id can be made of it: give one with --id")
+            if kind not in KINDS:
+                raise BadRecipe("kind", kind, f"it is {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+            chosen = _id_of(name, preset_id)
             preset = Preset.checked(id=chosen, name=name, kind=kind, text=text, negative=negative, hint=hint)
             kept = await app.prompts.add_preset(preset)
             print_json(preset_row(kept)) if as_json else tell_preset(kept)
@@ -99,6 +101,17 @@ def remove_command(parts: Parts) -> Callable[..., None]:
         perform(parts, work)
 
     return presets_remove
+
+
+def _id_of(name: str, given: str | None) -> str:
+    """The id that was given, or one made of the name."""
+    made = folded(name)[:60].strip("-")
+    if given is None and not re.fullmatch(ID, made):
+        allowed = "no id can be made of it: give one with --id" if name.strip() else "it says what the preset is called"
+        raise BadRecipe("name", name, allowed)
+    if given is not None and not re.fullmatch(ID, given):
+        raise BadRecipe("id", given, "it is small letters, digits and hyphens, at most 60")
+    return made if given is None else given
 
 
 def _own(shelf: Shelf) -> list[str]:

@@ -190,16 +190,18 @@ async def _talk(app: App, conversation: str | None, given: Mapping[str, Any]) ->
     if conversation:
         tell_conversation(await app.prompts.conversation(conversation))
     err.print(f"[dim]{LEAVE}[/dim]")
-    while message := _line():
-        try:
-            spoken = await _said(app, message, dict(given) | {"conversation_id": conversation}, quiet=False)
-        except StudioError as error:
-            err.print(f"[red]Error:[/red] {safe(in_commands(str(error)))}")
-            continue
-        conversation = spoken.conversation_id
-        tell_spoken(spoken.written, spoken.reply, spoken.reset)
-    if conversation:
-        out.print(f"[dim]{safe(_again(conversation))}[/dim]")
+    try:
+        while message := _line():
+            try:
+                spoken = await _said(app, message, dict(given) | {"conversation_id": conversation}, quiet=False)
+            except StudioError as error:
+                err.print(f"[red]Error:[/red] {safe(in_commands(str(error)))}")
+                continue
+            conversation = spoken.conversation_id
+            tell_spoken(spoken.written, spoken.reply, spoken.reset)
+    finally:  # Ctrl-C in the middle of an answer leaves what was said before
+        if conversation:
+            out.print(f"[dim]{safe(_again(conversation))}[/dim]")
     return DONE
 
 

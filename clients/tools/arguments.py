@@ -157,6 +157,7 @@ Kind = Annotated[Literal["image", "video"] | None, Field(description="Only this 
 Sort = Annotated[Literal["newest", "oldest", "best"], Field(description="best: by score")]
 Prefix = Annotated[str, Field(max_length=200, description="Start of the image id")]
 
+AnyWords = Annotated[str, Field(max_length=MAX_PROMPT, description="What the picture shows")]
 Part = Annotated[str | None, Field(max_length=1000, description="Preset or words")]
 ModelOrFamilyName = Annotated[str, Field(max_length=400, description="Model or family, such as flux")]
 Message = Annotated[str, Field(min_length=1, max_length=MAX_MESSAGE, description="What to make, or to change")]

@@ -77,7 +77,7 @@ async def refine_prompt(
     return cast(Turn, spoken_answer(spoken))
 
 
-async def suggest_negative(model_type: a.ModelOrFamilyName = "sd15", prompt: a.Words = "") -> Wordless:
+async def suggest_negative(model_type: a.ModelOrFamilyName = "sd15", prompt: a.AnyWords = "") -> Wordless:
     """Use this to get a negative prompt for a model family, if it reads one."""
     negative = await current_app().prompts.negative(model_type, prompt)
     return cast(Wordless, negative_answer(negative))

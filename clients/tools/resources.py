@@ -17,6 +17,7 @@ from workflows.answers import job_answer, shortened
 from workflows.app import App
 from workflows.catalog import DRAWABLE
 from workflows.errors import NotFound, StudioError
+from workflows.families import families
 from workflows.types import ItemQuery, Media
 
 IMAGES = "media://images/{id}"
@@ -88,16 +89,34 @@ def checked(name: str) -> None:
 async def complete(
     app: App, ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument
 ) -> list[str]:
-    """Values of the argument that begin with what is there; an empty list for arguments that we know nothing of."""
+    """Values of the argument that begin with what is there, or a word of which does; an empty list for arguments that
+    we know nothing of.
+    """
     name = argument.name
     if isinstance(ref, ResourceTemplateReference):
         name = {IMAGES: "image_id", JOBS: "job_id"}.get(ref.uri, "")
     completer = COMPLETERS.get(name)
     if completer is None:
         return []
-    values = await completer(app, argument.value)
-    typed = argument.value.casefold()
-    return [value for value in values if value.casefold().startswith(typed)][:MAX_VALUES]
+    before, typed = _typed(argument.value) if name == "preset" else ("", argument.value)
+    if isinstance(ref, PromptReference) and (ref.name, name) == (write_prompt.__name__, "model"):
+        completer = _models_and_families
+    values = await completer(app, typed)
+    return [f"{before}{value}" for value in _matching(values, typed)][:MAX_VALUES]
+
+
+def _typed(value: str) -> tuple[str, str]:
+    """Of names with commas those that are there, and the last one, which is being typed."""
+    before, comma, last = value.rpartition(",")
+    return (f"{before}, " if comma else ""), last.lstrip()
+
+
+def _matching(values: Sequence[str], typed: str) -> list[str]:
+    """Those that begin so, then those of which another word does: "leib" is Annie Leibovitz."""
+    start = typed.casefold()
+    first = [value for value in values if value.casefold().startswith(start)]
+    inside = re.compile(rf"[\s:/.-]{re.escape(start)}")
+    return list(dict.fromkeys([*first, *(value for value in values if start and inside.search(value.casefold()))]))
 
 
 async def _image_ids(app: App, start: str) -> list[str]:
@@ -111,6 +130,10 @@ async def _job_ids(app: App, _start: str) -> list[str]:
 
 async def _models(app: App, _start: str) -> list[str]:
     return ["auto", *(info.name for info in await app.catalog.models() if info.kind in DRAWABLE and info.engine)]
+
+
+async def _models_and_families(app: App, start: str) -> list[str]:
+    return list(dict.fromkeys([*await _models(app, start), *families()]))
 
 
 async def _loras(app: App, _start: str) -> list[str]:

@@ -6,7 +6,7 @@ import hmac
 import logging
 import os
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any, cast
@@ -30,6 +30,13 @@ HEALTH = "/health"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRACE_SECONDS = 3
 """How long open HTTP requests may go on once the server is told to stop."""
+
+
+REFUSED = {
+    401: ("Unauthorised", "unauthorised", "The bearer token is missing or wrong: send the one in ATELIER_TOKEN."),
+    403: ("Wrong origin", "wrong_origin", "The header Origin is another site's. ATELIER_ALLOWED_HOSTS lists its own."),
+    421: ("Wrong host", "wrong_host", "The header Host is not this server's. ATELIER_ALLOWED_HOSTS lists its names."),
+}
 
 
 class NotAllowed(ValueError):
@@ -136,19 +143,28 @@ class Guard:
     def __init__(self, app: ASGIApp, security: TransportSecuritySettings, token: str | None) -> None:
         self._app = app
         self._rebinding = TransportSecurityMiddleware(security)
-        self._expected = f"Bearer {token}".encode() if token else None
+        self._token = token.encode() if token else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             request = Request(scope)
-            refusal = await self._rebinding.validate_request(request) or self._unauthorised(request)
-            if refusal is not None:
-                await refusal(scope, receive, send)
+            foreign = await self._rebinding.validate_request(request)
+            if foreign is not None:
+                await _refusal(foreign.status_code)(scope, receive, send)
+                return
+            if not self._authorised(request):
+                await _refusal(401, {"WWW-Authenticate": 'Bearer realm="atelier"'})(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _unauthorised(self, request: Request) -> Response | None:
-        given = request.headers.get("authorization", "").encode()
-        if self._expected is None or hmac.compare_digest(given, self._expected):
-            return None
-        return Response("The bearer token is missing or wrong.", 401, {"WWW-Authenticate": 'Bearer realm="atelier"'})
+    def _authorised(self, request: Request) -> bool:
+        if self._token is None:
+            return True
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+
+
+def _refusal(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """In the form of the errors below /api."""
+    error, kind, message = REFUSED[status]
+    return JSONResponse({"error": error, "message": message, "status": status, "type": kind}, status, headers)

@@ -180,9 +180,9 @@ class HistoryRow(Answer):
     input: str
     output: str
     mode: str
+    model: str = Field(description="The model it is for, by its file or else by its family")
     negative_prompt: str = ""
     family: str = ""
-    model: str = ""
     presets: list[str] = []
     by: str = ""
     conversation_id: str | None = None

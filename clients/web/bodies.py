@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from clients.web.faults import BadRequest
 from workflows.errors import allowed_by, nearest
+from workflows.presets.files import Hint
 from workflows.types import MAX_MESSAGE, FlatKind
 
 MAX_BODY = 1_000_000
@@ -22,8 +23,19 @@ TEXT = r"^[^\x00]*$"
 SAID = r"^[^\x00]*[^\x00\s][^\x00]*$"
 """Something besides white space."""
 
+PLAIN = {
+    "string_type": "it is text",
+    "list_type": "it is a list",
+    "dict_type": "it is an object",
+    "model_type": "it is an object",
+    "bool_type": "it is true or false",
+    "int_parsing": "it is a whole number",
+}
+"""What is allowed where pydantic says it in the words of a library."""
+
 Name = Annotated[str, Field(max_length=200, pattern=TEXT)]
 Names = Annotated[list[Name], Field(max_length=40)]
+Pick = Name | None
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -36,14 +48,17 @@ class Asked(BaseModel):
 class Picks(Asked):
     """What goes with the words."""
 
-    model: Name = Field("auto", description="A model family, or a model's file; auto: what would be chosen")
-    style: Name = Field(NONE, description="A style by its name")
-    artist: Name = NONE
-    composition: Name = NONE
-    lighting: Name = NONE
+    model: Pick = Field("auto", description="A model family, or a model's file; auto: what would be chosen")
+    style: Pick = Field(NONE, description="A style by its name")
+    artist: Pick = NONE
+    composition: Pick = NONE
+    lighting: Pick = NONE
     presets: Names = Field(default_factory=list, description="Further presets and packs by their paths")
     options: dict[Name, Names] = Field(
-        default_factory=dict[str, list[str]], max_length=40, description="Universal options by their groups"
+        default_factory=dict[str, list[str]],
+        max_length=40,
+        description="Universal options by their groups",
+        json_schema_extra={"additionalProperties": False},  # pydantic describes what has a name of the pattern only
     )
     writer: Name | None = Field(
         None, description="auto, rules, model, or a language model's name; without one: model where one is configured"
@@ -54,7 +69,7 @@ class Picks(Asked):
         flat = {"style": self.style, "artist": self.artist, "composition": self.composition, "lighting": self.lighting}
         parts = [(kind, name) for kind, name in flat.items()]
         parts += [(group, name) for group, names in self.options.items() for name in names]
-        return [_reference(kind, name) for kind, name in parts if name not in {NONE, ""}] + self.presets
+        return [_reference(kind, name) for kind, name in parts if name and _names_one(name)] + self.presets
 
 
 class GenerateBody(Picks):
@@ -89,7 +104,7 @@ class PresetBody(Asked):
     name: str = Field(min_length=1, max_length=80, pattern=SAID)
     text: str = Field(max_length=1000, pattern=SAID, description="What it adds to a prompt: descriptors with commas")
     negative: str = Field("", max_length=1000, pattern=TEXT)
-    hint: str = Field("", max_length=60, pattern=TEXT, description="The style that models are chosen by: anime, ...")
+    hint: Hint = Field("", description="The style that models are chosen by")
 
 
 class HistoryAsked(BaseModel):
@@ -104,8 +119,13 @@ class HistoryAsked(BaseModel):
 
 
 async def read_body(model: type[M], request: Request) -> M:
-    """Raises BadRequest for anything but JSON of this form, told to be JSON (which no form of a web page can do)."""
+    """Raises BadRequest for anything but JSON of this form, told to be JSON (which no form of a web page can do).
+
+    Nothing at all is an empty object, where that is of this form.
+    """
     raw = await _bytes(request)
+    if not raw and not needed(model):
+        return model()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise BadRequest(f"The body has to come with the header Content-Type: application/json, not {media_type!r}.")
@@ -126,6 +146,11 @@ def read_query(model: type[M], request: Request) -> M:
         return model.model_validate(given)
     except ValidationError as error:
         raise BadRequest(_told(model, error)) from error
+
+
+def needed(model: type[BaseModel]) -> bool:
+    """Whether there has to be something in it."""
+    return any(field.is_required() for field in model.model_fields.values())
 
 
 async def _bytes(request: Request) -> bytes:
@@ -160,9 +185,14 @@ def _told(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def _allowed(fault: Any) -> str:
-    if fault["type"] != "string_pattern_mismatch":
-        return allowed_by(fault)
-    return "it has words" if fault["ctx"]["pattern"] == SAID else "it has no null characters"
+    if fault["type"] == "string_pattern_mismatch":
+        return "it has words" if fault["ctx"]["pattern"] == SAID else "it has no null characters"
+    return PLAIN.get(fault["type"]) or allowed_by(fault)
+
+
+def _names_one(name: str) -> bool:
+    """What a list of choices calls no choice, in any spelling, picks nothing."""
+    return name.strip().casefold() not in {NONE.casefold(), ""}
 
 
 def _reference(kind: str, name: str) -> str:

@@ -70,6 +70,12 @@ UNFORESEEN = Fault(
     status=500,
     type="internal_error",
 )
+STOPPED = Fault(
+    error="Server stopped",
+    message="Atelier was stopped in the middle of this, and did not finish it. Send it again once it is back.",
+    status=503,
+    type="server_stopped",
+)
 NOT_KEPT = UNFORESEEN.model_copy(
     update={
         "message": "The ledger could not be read or written; the log says why, and get_system_status where it is.",
@@ -95,6 +101,10 @@ def fault_headers(error: Exception, fault: Fault) -> Mapping[str, str]:
     if isinstance(error, RateLimited) and error.retry_after:
         return {"Retry-After": str(math.ceil(error.retry_after))}
     return {"Retry-After": str(RETRY_SECONDS)} if fault.status == 503 else {}
+
+
+def stopped_response() -> Json:
+    return Json(STOPPED.model_dump(), STOPPED.status, {"Retry-After": str(RETRY_SECONDS)})
 
 
 def fault_response(error: Exception) -> Json:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from clients.web.answers import Done, Restart, Token
+from clients.web.bodies import needed
 from clients.web.faults import Fault
 from clients.web.operations import ROOT, Operation
 
@@ -67,7 +68,7 @@ def _operation(operation: Operation) -> Schema:
     if operation.details:
         told["description"] = operation.details
     if operation.body is not None:
-        told["requestBody"] = {"required": True, "content": _json(operation.body)}
+        told["requestBody"] = {"required": needed(operation.body), "content": _json(operation.body)}
     return told
 
 
@@ -91,8 +92,7 @@ def _responses(operation: Operation) -> Schema:
     told: Schema = {str(operation.status): done}
     for status in _statuses(operation):
         told[str(status)] = {"description": FAULTS[status], "content": _json(Fault)}
-    text = {"text/plain": {"schema": {"type": "string"}}}
-    return told | {str(status): {"description": why, "content": text} for status, why in GUARDED.items()}
+    return told | {str(status): {"description": why, "content": _json(Fault)} for status, why in GUARDED.items()}
 
 
 def _statuses(operation: Operation) -> Iterable[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -28,6 +28,8 @@ class Call:
     """The conversation that this browser was in last; "" for none."""
     begins: str = ""
     """The id that a conversation gets which begins now: a stream's headers tell it before there is one."""
+    entered: list[str] = field(default_factory=list[str])
+    """The id of the conversation that it is about, as soon as that is known."""
     listener: Listener | None = None
 
     async def desk(self) -> PromptDesk:

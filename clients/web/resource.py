@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,12 +12,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from clients.web.answers import Talked
-from clients.web.bodies import ChatBody, read_body, read_query
+from clients.web.bodies import read_body, read_query
 from clients.web.cookie import conversation_of, cookie_for
-from clients.web.faults import fault_response, wrong_method
+from clients.web.faults import fault_response, stopped_response, wrong_method
 from clients.web.operations import Call, Operation
-from clients.web.sending import NEVER_KEPT, Json
-from clients.web.stream import EventStream, Listener, while_there
+from clients.web.sending import NEVER_KEPT, Json, Sending
+from clients.web.stream import EventStream, Listener, farewell, while_there
 from workflows.app import App
 from workflows.types import new_id
 
@@ -47,7 +48,13 @@ class Resource:
         except Exception as error:  # noqa: BLE001 - told to the client, and logged where it was not foreseen
             await fault_response(error)(scope, receive, send)
             return
-        await while_there(receive, self._answer(operation, arguments, request, send))
+        sending = Sending(send)
+        if await while_there(receive, self._answer(operation, arguments, request, sending)):
+            return
+        if not sending.begun:
+            await stopped_response()(scope, receive, sending)
+        elif operation.streams:
+            await farewell(sending)
 
     def _other_method(self, method: str) -> Response:
         if method == "OPTIONS":
@@ -55,16 +62,16 @@ class Resource:
         return wrong_method(method, self._allowed)
 
     async def _answer(self, operation: Operation, arguments: dict[str, Any], request: Request, send: Send) -> None:
-        cookie = conversation_of(request)
-        begins = cookie or new_id()
+        call = Call(app=self._app, cookie=conversation_of(request), begins=new_id())
 
         def run(listener: Listener | None = None) -> Awaitable[Any]:
-            return operation.run(Call(app=self._app, cookie=cookie, begins=begins, listener=listener), **arguments)
+            return operation.run(replace(call, listener=listener), **arguments)
+
+        def headers() -> Mapping[str, str]:
+            return cookie_for(call.entered[-1], request) if call.entered else {}
 
         if operation.streams:
-            body = arguments["body"]
-            talk = (body.conversation_id or begins) if isinstance(body, ChatBody) else ""
-            await EventStream(run, cookie_for(talk, request), self._heartbeat)(request.scope, request.receive, send)
+            await EventStream(run, headers, self._heartbeat)(request.scope, request.receive, send)
         else:
             response = await _response(operation.status, run, request)
             await response(request.scope, request.receive, send)

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from clients.web.answers import Generated
-from clients.web.faults import fault_of, fault_response
-from clients.web.sending import NEVER_KEPT, compact
+from clients.web.faults import STOPPED, fault_of, fault_response
+from clients.web.sending import NEVER_KEPT, Sending, compact
 
 Listener = Callable[[str], None]
 
@@ -61,13 +61,19 @@ class Hearing:
 
 
 class EventStream:
-    """An answer that is told while it is made; an error before its first byte has its own status."""
+    """An answer that is told while it is made; an error before its first byte has its own status.
+
+    `headers`: further ones, asked for with the first byte.
+    """
 
     def __init__(
-        self, run: Callable[[Listener], Awaitable[Generated]], headers: Mapping[str, str], heartbeat: float
+        self,
+        run: Callable[[Listener], Awaitable[Generated]],
+        headers: Callable[[], Mapping[str, str]],
+        heartbeat: float,
     ) -> None:
         self._run = run
-        self._headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **NEVER_KEPT, **headers}
+        self._headers = headers
         self._heartbeat = heartbeat
         self._started = False
 
@@ -114,7 +120,8 @@ class EventStream:
     async def _say(self, chunk: bytes, send: Send) -> None:
         if not self._started:
             self._started = True
-            headers = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
+            told = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **NEVER_KEPT, **self._headers()}
+            headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
@@ -123,16 +130,29 @@ def line(event: Mapping[str, Any]) -> bytes:
     return b"data: " + compact(event) + b"\n\n"
 
 
-async def while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work, whose request was read to its end, and cancel it when the client goes away."""
+async def farewell(sending: Sending) -> None:
+    """The last event of a stream that ends because the server does."""
+    if not sending.ended:
+        event = line(STOPPED.model_dump())
+        await sending({"type": "http.response.body", "body": event, "more_body": False})
+
+
+async def while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work, whose request was read to its end, and cancel it when the client goes away, or the server.
+
+    Whether the server stays.
+    """
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:  # uvicorn's, once its patience is over; nobody above has anything left to clean up
+        return False
     finally:
         await ended(working, leaving)
     if not working.cancelled():
         working.result()
+    return True
 
 
 async def _gone(receive: Receive) -> None:

@@ -23,7 +23,7 @@ from workflows.types import HistoryQuery
 if TYPE_CHECKING:
     from workflows.prompts.desk import PromptDesk
 
-MODEL, RULES = "model", "rules"
+MODEL, RULES, AUTO = "model", "rules", "auto"
 
 
 async def models(call: Call) -> ModelsAnswer:
@@ -47,7 +47,7 @@ async def generate(call: Call, body: GenerateBody) -> Generated:
         body.input,
         negative=body.negative,
         presets=body.references(),
-        model=body.model,
+        model=body.model or AUTO,
         writer=_writer(desk, body.writer),
         listener=call.listener,
     )
@@ -60,11 +60,13 @@ async def chat(call: Call, body: ChatBody) -> Talked:
     The conversation is the one with that id, else the one that the browser's cookie names, else a new one.
     """
     desk = await call.desk()
+    known = body.conversation_id or await _still_there(desk, call.cookie)
+    call.entered.append(known or call.begins)
     spoken = await desk.converse(
         body.message,
-        conversation_id=body.conversation_id or await _still_there(desk, call.cookie),
+        conversation_id=known,
         begin_as=call.begins,
-        model=body.model,
+        model=body.model or AUTO,
         presets=body.references(),
         writer=_writer(desk, body.writer),
         reset=body.reset,
@@ -84,12 +86,13 @@ async def reset(call: Call, body: ResetBody) -> ResetAnswer:
 async def history(call: Call, query: HistoryAsked) -> HistoryAnswer:
     """Prompts that were written, newest first."""
     asked = HistoryQuery.checked(query=query.q or query.search, limit=query.limit, cursor=query.cursor or None)
-    return HistoryAnswer.model_validate(history_answer(await (await call.desk()).history(asked)))
+    told = history_answer(await (await call.desk()).history(asked))
+    return HistoryAnswer.model_validate(told | {"prompts": [_row(row) for row in told["prompts"]]})
 
 
 async def forget(call: Call, id: str) -> Forgotten:
     """Delete a prompt from the history."""
-    return Forgotten.model_validate({"deleted": history_row(await (await call.desk()).forget(id))})
+    return Forgotten.model_validate({"deleted": _row(history_row(await (await call.desk()).forget(id)))})
 
 
 def _writer(desk: PromptDesk, asked: str | None) -> str:
@@ -98,7 +101,7 @@ def _writer(desk: PromptDesk, asked: str | None) -> str:
 
 
 async def _still_there(desk: PromptDesk, conversation_id: str) -> str | None:
-    """A cookie outlives its conversation; whoever brings one like that begins anew."""
+    """A cookie outlives its conversation, and comes before it; whoever brings one like that begins another."""
     try:
         return (await desk.conversation(conversation_id)).id if conversation_id else None
     except NotFound:
@@ -107,4 +110,9 @@ async def _still_there(desk: PromptDesk, conversation_id: str) -> str | None:
 
 def _told(answer: dict[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in answer.items() if name != "prompt"}
-    return {"negative_prompt": "", **rest, "result": answer["prompt"], "model": answer.get("model") or answer["family"]}
+    return {"negative_prompt": "", **_row(rest), "result": answer["prompt"]}
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """With the model that the prompt is for: its file, or else its family."""
+    return row | {"model": row.get("model") or row.get("family", "")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -125,6 +126,10 @@ class FakeDesk:
         self._heard("converse", message, given)
         if message == "bad":
             raise Refused("not this")
+        if message == "hang":
+            assert listener is not None
+            listener("hanging > ...")
+            await asyncio.Event().wait()
         reset = "asked" if given.get("reset") else ""
         written = WRITTEN.but(prompt=f"prompt of {message}", added=(), changes=())
         return Spoken(conversation_id="talk", written=written, reply="Shall it [rain]?", turn=3, reset=reset)

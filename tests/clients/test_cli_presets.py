@@ -70,3 +70,28 @@ def test_a_preset_of_ones_own_is_added_and_removed(house: House, capsys: Shown) 
     assert lines(capsys) == ["Removed style:mine."]
     assert house("presets", "remove", "style", "min") == 1
     assert "Did you mean style:mine?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("mood", "Epic", "vast"), "kind cannot be 'mood': it is style, artist, composition or lighting."),
+        (("style", "", "vast"), "name cannot be '': it says what the preset is called."),
+        (("style", "!!", "vast"), "name cannot be '!!': no id can be made of it: give one with --id."),
+        (
+            ("style", "X", "x", "--id", "A B"),
+            "id cannot be 'A B': it is small letters, digits and hyphens, at most 60.",
+        ),
+    ],
+)
+def test_a_preset_that_cannot_be_kept_says_what_to_change(
+    house: House, capsys: Shown, given: tuple[str, ...], said: str
+) -> None:
+    assert house("presets", "add", *given) == 2
+    assert said in capsys.readouterr().err
+    assert house.desk.asked == []
+
+
+def test_an_id_made_of_a_long_name_ends_with_a_word(house: House, capsys: Shown) -> None:
+    assert house("presets", "add", "style", f"{'a' * 59} {'b' * 10}", "vast", "--json") == 0
+    assert answer(capsys)["path"] == f"style:{'a' * 59}"

@@ -218,6 +218,13 @@ def test_a_conversation_at_a_terminal_goes_on_until_it_is_ended(tmp_path: Path, 
 
 
 @needs_a_terminal
+def test_a_conversation_that_is_interrupted_in_an_answer_says_how_to_go_on(tmp_path: Path) -> None:
+    code, told, shown = at_a_terminal(tmp_path, ["prompt", "chat"], "add a dog\n", "hang\n", "^C")
+    assert (code, told.splitlines()[-1]) == (130, "To go on: atelier prompt chat --conversation talk")
+    assert "Interrupted." in shown
+
+
+@needs_a_terminal
 def test_a_conversation_that_is_taken_up_again_shows_what_was_said_last(tmp_path: Path) -> None:
     code, told, _ = at_a_terminal(tmp_path, ["prompt", "chat", "--conversation", "talk"], "\n")
     assert (code, told.splitlines()[:2]) == (0, ["you hello [there]", "prompt a fox"])

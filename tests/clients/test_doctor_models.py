@@ -87,3 +87,22 @@ def test_a_language_model_is_there_or_what_to_do_is_told(tmp_path: Path, ollama:
     assert [one.ok for one in said] == [True, False, False]
     assert said[1].next_step == "ollama pull qwen3, or set OLLAMA_MODEL to one of: llama3.2:latest."
     assert said[2].detail.endswith("which does not answer")
+
+
+def test_each_language_model_that_is_named_is_looked_for(tmp_path: Path, ollama: str) -> None:
+    named = ("llama3.2", "qwen3", "gemini-2.5-flash", "comfyui")
+    found = load_settings(atelier_home=tmp_path, comfyui_url="off", ollama_model=named, ollama_host=ollama)
+    said = [one for one in examine(found, tmp_path) if one.name == "Language model"]
+    shown = [(one.ok, one.detail.partition(" ")[0].rstrip(";"), "steps in" in one.detail) for one in said]
+    assert shown == [
+        (True, "llama3.2", False),
+        (False, "qwen3", True),
+        (False, "gemini-2.5-flash", True),
+        (False, "comfyui", True),
+    ]
+
+
+@pytest.mark.parametrize(("host", "address"), [("localhost", "localhost"), ("0.0.0.0", "127.0.0.1")])
+def test_ollama_without_a_port_is_looked_for_at_its_own(tmp_path: Path, host: str, address: str) -> None:
+    """Not at a web server's, which is what an address without a port means elsewhere."""
+    assert f"http://{address}:11434" in finding("Language model", tmp_path, ollama_model="q", ollama_host=host).detail

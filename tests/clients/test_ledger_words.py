@@ -369,6 +369,25 @@ async def test_own_presets_come_in_the_order_they_were_made_in_and_are_written_o
     assert await ledger.presets.all() == (preset("a", text="dim"), preset("a", kind="lighting"))
 
 
+async def test_a_preset_is_removed_from_its_kind_only_and_others_see_that_an_old_one_went(path: Path) -> None:
+    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+        for one in (preset("a", kind="lighting"), preset("a"), preset("b")):
+            await mine.presets.put(one)
+        assert len(await theirs.presets.all()) == 3
+        assert await mine.presets.remove("style", "a")
+        assert await theirs.presets.all() == (preset("a", kind="lighting"), preset("b"))
+
+
+async def test_a_change_is_seen_though_the_clock_was_put_back_since_the_last_one(path: Path) -> None:
+    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+        for name in ("a", "b"):
+            await mine.presets.put(preset(name))
+        change(path, f"UPDATE presets SET stamp = {2**62} WHERE id = 'b'")
+        assert len(await theirs.presets.all()) == 2
+        await mine.presets.put(preset("a", text="dim"))
+        assert await theirs.presets.all() == (preset("a", text="dim"), preset("b"))
+
+
 async def test_what_one_process_changes_the_other_sees_at_its_next_look_and_nothing_is_read_twice(path: Path) -> None:
     async with open_ledger(path) as mine, open_ledger(path) as theirs:
         await mine.presets.put(preset("a"))

@@ -337,7 +337,9 @@ async def test_another_server_at_that_address_is_recognised(
     fake: FakeLLM, client: LLMClient, status: int, body: object, listened: bool
 ) -> None:
     fake.refuse(status, body)
-    with pytest.raises(ServiceFailed, match=r"answers, but not as .* is (?:OLLAMA_HOST|OPENAI_BASE_URL) right\?"):
+    with pytest.raises(
+        ServiceFailed, match=r"not as (?:Ollama does: is OLLAMA_HOST|OpenAI's API does: is OPENAI_BASE_URL) right\?"
+    ):
         await client.chat(TALK, None, print if listened else None)
     assert len(fake.requests) == 1
 

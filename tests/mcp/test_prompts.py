@@ -105,11 +105,62 @@ async def test_a_picture_is_made_with_a_preset_and_says_how_it_was_worded(tmp_pa
 async def test_presets_artists_and_styles_are_completed_as_one_types(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         said: dict[str, list[str]] = {}
-        for name, typed in (("style", "Cin"), ("preset", "mood:"), ("artist", "ansel"), ("model", "au")):
+        for name, typed in (("style", "Cin"), ("preset", "mood:"), ("artist", "ansel"), ("model", "aut")):
             ref = PromptReference(type="ref/prompt", name="write_prompt")
             found = await at.client.complete(ref, {"name": name, "value": typed})
             said[name] = list(found.completion.values)
+        for name, typed in (("preset", "style:anime, wat"), ("artist", "leib"), ("preset", "epic"), ("model", "flux-")):
+            ref = PromptReference(type="ref/prompt", name="write_prompt")
+            found = await at.client.complete(ref, {"name": name, "value": typed})
+            said[typed] = list(found.completion.values)
         prompt = await at.client.get_prompt("write_prompt", {"subject": "a fox", "style": "cinematic"})
     assert "Cinematic" in said["style"] and "mood:epic" in said["preset"]
     assert said["artist"] == ["Ansel Adams"] and said["model"] == ["auto"]
+    assert "style:anime, Watercolor" in said["style:anime, wat"] and said["leib"] == ["Annie Leibovitz"]
+    assert "mood:epic" in said["epic"] and "flux-dev" in said["flux-"]
     assert "style='cinematic'" in str(prompt.messages[0])
+
+
+async def test_presets_are_listed_under_the_names_that_people_write(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        asked = {
+            name: await at.ask("list_presets", category=name)
+            for name in (
+                "style",
+                "Styles",
+                "Mood",
+                "Option",
+                "Photography/Portrait",
+                "photography/portrait/irving-penn",
+            )
+        }
+        penn = await at.ask("list_presets", category="photography", type="portrait/Irving Penn")
+        none = await at.refused("list_presets", category="all")
+        alone = await at.refused("list_presets", type="portrait")
+        wrong = await at.refused("list_presets", category="style", type="portrait")
+    assert asked["Styles"] == asked["style"] and asked["Option"]["total"] >= 6
+    assert [group["id"] for group in asked["Mood"]["groups"]] == ["mood"]
+    assert asked["Photography/Portrait"]["type"]["path"] == "photography/portrait"
+    assert penn == asked["photography/portrait/irving-penn"]
+    assert penn["groups"][0]["options"][0]["path"].startswith("photography/portrait/irving-penn/")
+    assert "There are: style, artist, composition, lighting, options, packs, anime" in none
+    assert "There is no category 'portrait'" in alone
+    assert wrong == "type cannot be 'portrait': style has no types: leave it out."
+
+
+async def test_a_picture_made_again_tells_the_wording_that_it_is_drawn_from(tmp_path: Path) -> None:
+    many = ", ".join(["watercolor"] * 21)
+    async with desk(tmp_path) as at:
+        made = await at.ask("generate_image", prompt=FOX, preset=many)
+        again = await at.ask("regenerate", image_id=made["image_id"])
+        styles = (await at.ask("list_presets"))["style"][:21]
+        wrong = await at.refused("generate_image", prompt=FOX, preset=",".join(styles))
+    assert again["wording"] == {name: made["wording"].get(name) for name in again["wording"]}
+    assert again["wording"]["prompt"] == made["wording"]["prompt"]
+    assert wrong == "preset cannot be '21 presets': at most 20 go together; a few say more."
+
+
+async def test_a_negative_prompt_is_suggested_for_a_long_prompt_too(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        answer = await at.ask("suggest_negative", model_type="sdxl", prompt=f"{FOX}, {'very ' * 200}quiet")
+    assert answer["used"] and answer["negative_prompt"]

@@ -190,3 +190,8 @@ def test_a_stream_begins_anew_after_a_thought_that_had_no_beginning() -> None:
 def test_a_stream_of_a_refusal_shows_nothing() -> None:
     stream = PromptStream()
     assert {stream.feed(letter) for letter in '{"prompt": "I\'m sorry, I can\'t draw that.", "said": ""}'} == {""}
+
+
+@pytest.mark.parametrize("reply", ['["a red circle"]', "5", "true", "[1, 2]", "null"])
+def test_json_that_is_neither_a_prompt_nor_a_text_is_no_answer(reply: str) -> None:
+    assert read_reply(reply) is None

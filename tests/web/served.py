@@ -133,12 +133,14 @@ class Quiet(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(door: Door, *, token: str | None = None, heartbeat: float = ALIVE) -> AsyncGenerator[str]:
-    """The base URL of a server on that door, which is closed at the end."""
+async def serving(
+    door: Door, *, token: str | None = None, heartbeat: float = ALIVE, patience: int = 2
+) -> AsyncGenerator[str]:
+    """The base URL of a server on that door. It ends with this, after so many seconds of patience with its clients."""
     server = build_server(door, version="0")
     app = http_app(server, token=token, allowed_hosts=(), routes=routes(door.app, heartbeat=heartbeat))
     listener = listen("127.0.0.1", 0)
-    web = Quiet(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+    web = Quiet(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=patience))
     running = asyncio.create_task(web.serve(sockets=[listener]))
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -207,6 +207,22 @@ async def test_without_a_language_model_the_rules_write(tmp_path: Path) -> None:
     assert (without["models"], without["writer"]) == ([], "rules")
 
 
+async def test_a_second_tab_that_speaks_while_the_first_begins_has_a_conversation_of_its_own(tmp_path: Path) -> None:
+    async with house(tmp_path) as (url, fake), client_of(url) as client:
+        gate = fake.hold(after=4)
+        async with client.stream("POST", "/api/chat-stream", json={"message": "a red fox", "model": "flux"}) as one:
+            heard = events(one)
+            await anext(heard)
+            assert "atelier_conversation" in client.cookies
+            two = await client.post("/api/chat", json={"message": "a blue boat", "model": "flux"})
+            gate.go.set()
+            first = [event async for event in heard][-1]
+        second = two.json()
+    assert (two.status_code, first.get("done"), first.get("turn"), second.get("turn")) == (200, True, 1, 1)
+    assert first["conversation_id"] != second["conversation_id"]
+    assert (first["words"], second["words"]) == ("a red fox", "a blue boat")
+
+
 async def test_two_messages_of_one_conversation_at_once_are_answered_one_after_the_other(tmp_path: Path) -> None:
     async with house(tmp_path) as (url, _), client_of(url) as client:
         began = (await client.post("/api/chat", json={"message": "a red fox", "model": "flux"})).json()

@@ -133,7 +133,7 @@ async def test_forms_and_plain_text_are_refused_wherever_a_body_is_taken(tmp_pat
     ("query", "said"),
     [
         ("limit=0", "at least 1"),
-        ("limit=many", "limit cannot be 'many'"),
+        ("limit=many", "limit cannot be 'many': it is a whole number."),
         ("limt=5", "Did you mean limit?"),
         ("q=a&q=b", "q is given twice"),
         ("q=" + "x" * 501, "q cannot be"),
@@ -144,6 +144,19 @@ async def test_a_query_that_cannot_be_used_is_told_what_is_wrong(tmp_path: Path,
         answer = await client.get(f"/api/history?{query}")
     assert answer.status_code == 400
     assert said in answer.json()["message"]
+
+
+async def test_a_refusal_at_the_door_is_told_in_the_same_form(tmp_path: Path) -> None:
+    right = {"authorization": "Bearer secret"}
+    async with browser(tmp_path, ScriptedDesk(), token="secret") as client:
+        answers = [
+            await client.get("/api/presets", headers=headers)
+            for headers in ({}, right | {"host": "evil.example"}, right | {"origin": "https://evil.example"})
+        ]
+    told = [answer.json() for answer in answers]
+    assert all(set(one) == {"error", "message", "status", "type"} for one in told)
+    assert [one["status"] for one in told] == [answer.status_code for answer in answers] == [401, 421, 403]
+    assert [one["type"] for one in told] == ["unauthorised", "wrong_host", "wrong_origin"]
 
 
 async def test_other_methods_and_addresses_are_answered_in_the_same_form(tmp_path: Path) -> None:
@@ -177,6 +190,7 @@ async def test_every_route_asks_for_the_token_and_refuses_other_sites_and_hosts(
                 return (await client.request(method, path, headers=headers, **body)).status_code
 
             assert await status() == 401
+            assert await status(authorization="bearer  secret") != 401
             assert await status(authorization="Bearer wrong") == 401
             assert await status(**right, host="evil.example") == 421
             assert await status(**right, origin="https://evil.example") == 403

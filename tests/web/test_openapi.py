@@ -74,6 +74,8 @@ async def test_the_description_is_of_every_route_with_the_answers_that_it_gives(
     assert told == labels(*OPERATIONS)
     names = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
     assert len(set(names)) == len(names)
+    picked = document["components"]["schemas"]["GenerateBody"]["properties"]["options"]
+    assert picked["additionalProperties"] is False  # names that do not fit the pattern are refused, and said to be
     assert all(one["summary"] for methods in document["paths"].values() for one in methods.values())
 
 

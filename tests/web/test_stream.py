@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import httpx2
 
-from tests.web.served import ScriptedDesk, browser, events, told
+from tests.web.served import ScriptedDesk, browser, door_to, events, serving, told
 from workflows.errors import ServiceFailed, ServiceTimedOut, ServiceUnavailable
 
 INPUT = {"input": "a red fox"}
@@ -100,6 +101,20 @@ async def test_a_client_that_goes_away_ends_the_work(tmp_path: Path) -> None:
                 asking.cancel()
             async with asyncio.timeout(10):
                 await desk.cancelled.wait()
+
+
+async def test_whoever_still_waits_when_the_server_ends_is_told_so(tmp_path: Path) -> None:
+    for path, status in (("/api/generate", 503), ("/api/generate-stream", 200)):
+        desk = ScriptedDesk(script=("a red", asyncio.Event()))
+        async with httpx2.AsyncClient() as client:
+            async with serving(door_to(tmp_path, desk), patience=0) as url:
+                asking = asyncio.create_task(client.post(f"{url}{path}", json=INPUT))
+                await desk.reached.wait()
+            answer = await asking
+        last = json.loads(answer.text.strip().splitlines()[-1].removeprefix("data: "))
+        assert answer.status_code == status
+        assert (last["error"], last["status"], last["type"]) == ("Server stopped", 503, "server_stopped")
+        assert desk.cancelled.is_set()
 
 
 async def test_a_stream_that_begins_a_conversation_sets_its_cookie(tmp_path: Path) -> None:

@@ -43,6 +43,15 @@ async def test_a_prompt_is_written_with_everything_that_was_picked(tmp_path: Pat
     ]
 
 
+async def test_no_choice_in_any_spelling_picks_nothing(tmp_path: Path) -> None:
+    desk = ScriptedDesk()
+    none = {"style": None, "artist": "none", "composition": "", "lighting": " NONE ", "model": None}
+    async with browser(tmp_path, desk) as client:
+        answer = await client.post("/api/generate", json={"input": "a fox", **none, "options": {"mood": ["none"]}})
+        assert answer.status_code == 200, answer.text
+    assert desk.asked == [PLAIN | {"prompt": "a fox"}]
+
+
 async def test_the_writer_is_the_language_model_where_there_is_one_and_can_be_named(tmp_path: Path) -> None:
     desk = ScriptedDesk()
     async with browser(tmp_path, desk) as client:
@@ -93,8 +102,10 @@ async def test_a_reset_forgets_the_browsers_conversation_or_the_one_that_is_name
         assert (await client.post("/api/reset", json={})).json() == {"reset": False}
         other = await client.post("/api/reset", json={"conversation_id": "other"})
         assert other.json() == {"reset": True, "conversation_id": "other"}
-        mine = await client.post("/api/reset", json={}, headers={"Cookie": f"{COOKIE}=mine"})
-        assert mine.json() == {"reset": True, "conversation_id": "mine"}
+        mine = {"Cookie": f"{COOKIE}=mine"}
+        for body, kind in (("{}", "application/json"), ("", "application/json"), ("", "text/plain")):
+            answer = await client.post("/api/reset", content=body, headers=mine | {"Content-Type": kind})
+            assert answer.json() == {"reset": True, "conversation_id": "mine"}
 
 
 async def test_the_history_is_searched_paged_and_forgotten(tmp_path: Path) -> None:
@@ -111,6 +122,7 @@ async def test_the_history_is_searched_paged_and_forgotten(tmp_path: Path) -> No
         "input": "a fox",
         "output": "a red fox",
         "family": "sdxl",
+        "model": "sdxl",
         "presets": ["style:anime"],
         "mode": "oneshot",
         "by": "rules",

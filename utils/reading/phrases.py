@@ -7,16 +7,19 @@ English as people write it to picture models: sentences, clauses between commas,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
 
 from utils.reading import vocabulary as words
 
 if TYPE_CHECKING:
     import inflect
 
+T = TypeVar("T")
 Span = tuple[int, int]
 
 MOST_CHARACTERS = 4000
@@ -30,6 +33,7 @@ _NEGATIONS = frozenset({"no", "not", "without", "never"})
 _MEASURES = frozenset("year years yr yo mm cm px inch inches degrees degree percent o'clock feet meters metres".split())
 _GROUNDING = frozenset({"on", "against", "over", "upon"})
 _SIDES = frozenset({"left", "right"})
+_IMPORTING = Lock()
 _LINKING = frozenset({"is", "are", "in", "was", "were", "being", "colored", "coloured"})
 
 
@@ -366,6 +370,28 @@ def plural(noun: str) -> str:
 
 @cache
 def _inflector() -> inflect.engine:
-    import inflect
+    with _IMPORTING, _unchecked():
+        import inflect
 
     return inflect.engine()
+
+
+@contextmanager
+def _unchecked() -> Generator[None]:
+    """Libraries imported meanwhile have their arguments not checked at every call: preparing for that takes inflect
+    1.6 s of its import, nine tenths of it."""
+    try:
+        import typeguard
+    except ImportError:  # then nothing is checked anyway
+        yield
+        return
+    checking = typeguard.typechecked
+    typeguard.typechecked = _as_it_is
+    try:
+        yield
+    finally:
+        typeguard.typechecked = checking
+
+
+def _as_it_is(target: T) -> T:
+    return target

@@ -4,7 +4,7 @@
 puts one wish into words. Everything below is pure and asks nobody:
 
     rules, fitting, spelling, saying, dressing, negatives, reading    how the rules write, and what every prompt goes
-                                                                      through, whoever wrote it (dialects, dressing.toml)
+                                                                      through, whoever wrote it (dialects.toml)
     asking, keeping, sameness                                         what a language model is told (system.toml), and
                                                                       whether it kept the user's words
     edits, messages, surgery, looks                                   a conversation's message as a change of the wish

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflows.answers import Answer
+from workflows.errors import BadRecipe, NotFound
 from workflows.types import (
     ArtistNode,
     CategoryNode,
@@ -87,32 +88,55 @@ def artist_row(node: ArtistNode) -> Answer:
 
 
 def preset_list(shelf: Shelf, category: str | None = None, kind: str | None = None) -> Answer:
-    """What there is to pick, one level at a time: all in short, a flat kind, a category's types, a type's artists.
+    """What there is to pick, one level at a time: all in short, a flat kind, packs, options or one group of them, a
+    category's types, a type's artists, an artist's options.
 
-    Raises NotFound.
+    Names as people write them: "Styles", "photography/portrait". Raises NotFound, and BadRecipe for a type of what has
+    none.
     """
-    if category and category in shelf.flat:
-        rows = [preset_row(preset) for name, presets in shelf.flat.items() if name == category for preset in presets]
-        return {"presets": rows, "total": len(rows)}
-    if category in {"packs", "pack"}:
-        return {"packs": [pack_row(pack) for pack in shelf.packs], "total": len(shelf.packs)}
-    if category in {"universal", "options"}:
-        return {"groups": [group_row(group) for group in shelf.universal], "total": len(shelf.universal)}
-    if category and kind:
-        node = shelf.type(category, kind)
-        return {
-            "type": type_row(node),
-            "artists": [artist_row(one) for one in node.artists],
-            "total": len(node.artists),
-        }
-    if category:
+    from workflows.presets.shelf import folded  # not before somebody asks: the module is imported with the server
+
+    first, *below = [step for part in (category, kind) for step in (part or "").split("/") if step.strip()] or [""]
+    if not first:
+        return _overview(shelf)
+    lists = _lists(shelf)
+    name = folded(first)
+    name = name if name in lists else name.removesuffix("s")
+    if name in lists:
+        if below:
+            raise BadRecipe("type", "/".join(below), f"{first} has no types: leave it out")
+        return lists[name]
+    if folded(first) not in {folded(word) for node in shelf.categories for word in (node.preset.id, node.preset.name)}:
+        known = dict.fromkeys([*shelf.flat, "options", "packs", *(node.preset.id for node in shelf.categories)])
+        raise NotFound("category", first, [*known, *lists], f"There are: {', '.join(known)}.")
+    return _below(shelf, first, below)
+
+
+def _lists(shelf: Shelf) -> dict[str, Answer]:
+    """What has no types below it, by the names that it is asked for."""
+    flat = {
+        kind: {"presets": [preset_row(preset) for preset in presets], "total": len(presets)}
+        for kind, presets in shelf.flat.items()
+    }
+    groups = {group.id: {"groups": [group_row(group)], "total": 1} for group in shelf.universal}
+    packs: Answer = {"packs": [pack_row(pack) for pack in shelf.packs], "total": len(shelf.packs)}
+    options: Answer = {"groups": [group_row(group) for group in shelf.universal], "total": len(shelf.universal)}
+    return {**groups, **flat, "pack": packs, "option": options, "universal": options}
+
+
+def _below(shelf: Shelf, category: str, below: Sequence[str]) -> Answer:
+    """A category with its types, one of them with its artists, one of these with its options. Raises NotFound."""
+    if not below:
         found = shelf.category(category)
-        return {
-            "category": category_row(found),
-            "types": [type_row(one) for one in found.types],
-            "total": len(found.types),
-        }
-    return _overview(shelf)
+        types = [type_row(one) for one in found.types]
+        return {"category": category_row(found), "types": types, "total": len(types)}
+    if len(below) == 1:
+        node = shelf.type(category, below[0])
+        artists = [artist_row(one) for one in node.artists]
+        return {"type": type_row(node), "artists": artists, "total": len(artists)}
+    artist = shelf.artist(category, below[0], "/".join(below[1:]))
+    groups = [group_row(group) for group in (*artist.technical, *artist.specifics)]
+    return {"artist": artist_row(artist), "groups": groups, "total": len(groups)}
 
 
 def _overview(shelf: Shelf) -> Answer:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from workflows.asking import MAX_PRESETS
 from workflows.errors import BadRecipe, ExtraMissing, ServiceError
 from workflows.ports import Conversations, OwnPresets
 from workflows.presets import Presets, Shelf, acceptable
@@ -16,7 +17,7 @@ from workflows.prompts.negatives import negative_for
 from workflows.prompts.reports import report
 from workflows.prompts.talks import Said, Talks
 from workflows.prompts.targets import Targets, known_family
-from workflows.prompts.wishes import Picked, picked, with_setting
+from workflows.prompts.wishes import Picked, picked, style_preset, with_setting
 from workflows.prompts.writing import AUTO, RULES, Listener, Order, Scribe, Target
 from workflows.types import (
     MAX_MESSAGE,
@@ -111,11 +112,17 @@ class PromptDesk:
             wish, await self._target(model, wish), "oneshot", Order(writer=writer, listener=listener)
         )
 
-    async def check(self, recipe: Recipe) -> None:
-        """Raises NotFound for a preset of the recipe that is none, Refused for what may not be asked for."""
+    async def check(self, recipe: Recipe) -> Recipe:
+        """The recipe, with the preset that its style names. Raises NotFound for a preset that is none, Refused for what
+        may not be asked for.
+        """
+        style = style_preset(await self.shelf(), recipe.style) if recipe.style and recipe.prompt else ""
+        if style:
+            recipe = recipe.but(presets=tuple(dict.fromkeys((*recipe.presets, style)))[:MAX_PRESETS])
         if recipe.wants_wording:
             presets = (await self._picked({}, recipe.presets)).presets
             await self.scribe.admit(recipe.prompt, recipe.negative, *(preset.text for preset in presets))
+        return recipe
 
     async def worded(
         self, recipe: Recipe, family: str, listener: Listener | None = None

@@ -43,6 +43,10 @@ class Row(BaseModel):
     look: str = ""
     when: str = ""
     unless: str = ""
+    several: bool = False
+    """Only of several people."""
+    flat: bool = False
+    """Only of marks and sheets, such as icons and maps."""
     say: str
     """One sentence, or several ways to say it between bars."""
     tags: str = ""
@@ -59,6 +63,8 @@ class Row(BaseModel):
             reading.content in (_parts(self.content) or (reading.content,))
             and reading.look in (_parts(self.look) or (reading.look,))
             and (not self.when or terms(self.when).among(reading.told if self.aspect == "surface" else reading.grams))
+            and (reading.several or not self.several)
+            and (reading.flat or not self.flat)
             and not (self.unless and terms(self.unless).among(reading.grams))
         )
 
@@ -95,7 +101,7 @@ def _words_said(reading: Reading) -> int:
 
 def _rows(reading: Reading, family: Family) -> Iterator[Row]:
     """The first fitting row of each aspect that is open, in the order of what is drawn."""
-    order = tables()["order"].get(reading.content, "light framing").split()
+    order = tables()["order"].get("flat" if reading.flat else reading.content, "light framing").split()
     if reading.look not in {"realistic", ""} and "surface" in order:
         order = ["surface", *(aspect for aspect in order if aspect != "surface")]
     for aspect in [*(["motion"] if family.video else []), *order]:

@@ -14,6 +14,7 @@ from utils.reading import vocabulary as grammar
 from utils.reading.phrases import NounPhrase, colour_family, noun_phrases
 from workflows.prompts import looks, surgery
 from workflows.prompts.messages import MOST_READ, is_talk, new_description, orders, subject_of
+from workflows.prompts.spelling import QUOTED
 from workflows.types import MAX_PROMPT, Change
 
 
@@ -27,6 +28,9 @@ class Edit:
 
 
 Done = tuple[str, Change]
+_TO_WRITE = re.compile(
+    r"\b(?:text|words?|wording|lettering|letters|caption|title|name|sign|label|slogan)$", re.IGNORECASE
+)
 
 
 def edited(words: str, message: str) -> Edit:
@@ -48,9 +52,13 @@ def edited(words: str, message: str) -> Edit:
         if done is None and is_talk(order):
             continue
         understood = understood and done is not None
-        words, change = done or _appended(words, order)
+        words, change = done or _appended(words, order.removesuffix(" instead"))
         changes.append(change)
     return Edit(words[:MAX_PROMPT], tuple(changes), understood and bool(changes))
+
+
+def _wanted(what: str) -> Change:
+    return Change(what=what, why="you asked for it")
 
 
 def _short(text: str) -> str:
@@ -66,6 +74,10 @@ def _appended(words: str, order: str) -> Done:
 
 def _follow(words: str, order: str) -> Done | None:
     """What the order does to the words; None when it is not understood."""
+    if order.endswith(" instead"):
+        order = order.removesuffix(" instead")
+        if done := _instead(words, order):
+            return done
     for pattern, rule in _RULES:
         if (found := pattern.fullmatch(order)) and (done := rule(words, found)):
             return done
@@ -93,6 +105,22 @@ def _remove(words: str, found: re.Match[str]) -> Done | None:
     return words, Change(what=f"removed {', '.join(gone)}", why="you asked for it")
 
 
+def _instead(words: str, new: str) -> Done | None:
+    """ "use blueberries instead": in the place of what the picture is of, or of what a bowl holds."""
+    thing = re.sub(r"^(?:use|have|with|do|try)\s+", "", new)
+    if done := _look(words, thing):
+        return done
+    phrase = surgery.subject(words)
+    if phrase is None or not noun_phrases(thing) or (thing == new and not re.match(r"(?:an?|the|some)\s", thing)):
+        return None
+    after = words[phrase.noun_span[1] :]
+    held = next((one for one in noun_phrases(words) if one.span[0] == phrase.noun_span[1] + 4), None)
+    phrase = held if held and after.startswith(" of ") else phrase
+    place = surgery.find(words, phrase.noun)
+    change = Change(what=f"{thing} instead of {phrase.noun}", why="you asked for it")
+    return (surgery.exchanged(words, place, thing), change) if place else None
+
+
 def _listed(things: str) -> list[str]:
     return [
         thing.strip()
@@ -106,6 +134,8 @@ def _replace(words: str, found: re.Match[str]) -> Done | None:
     if old.lower() in {"it", "this", "that", "everything", "the picture", "the image", "the style"}:
         return _look(words, new)
     change = Change(what=f"{new} instead of {old}", why="you asked for it")
+    if _TO_WRITE.search(old) and QUOTED.fullmatch(new) and (quote := QUOTED.search(words)):
+        return f"{words[: quote.start()]}{new}{words[quote.end() :]}", change
     if _count(old) and (counted := _recounted(words, new, _count(old))):
         return counted, change
     place = surgery.find(words, old)
@@ -121,6 +151,10 @@ def _replace(words: str, found: re.Match[str]) -> Done | None:
     if colour_family(old.split()[-1].lower()) and place.phrase is None:
         new = surgery.bare(new)
     return surgery.exchanged(words, place, new), change
+
+
+def _if_there(words: str, found: re.Match[str]) -> Done | None:
+    return _replace(words, found) if surgery.find(words, found["x"]) else None
 
 
 def _count(text: str) -> int | None:
@@ -260,7 +294,7 @@ def _doing(look: str) -> str:
 
 
 def _add(words: str, found: re.Match[str]) -> Done | None:
-    more = found["x"].strip(" .,")
+    more = re.sub(r"^(?:him|her|it|them)\s+(?=(?:in|on|at|by|near|under|inside)\b)", "", found["x"].strip(" .,"))
     if not more or more.lower() in words.lower():
         return words, Change(what="nothing", why=f"{more or 'it'} is in your words already")
     if (looks.slot_of(surgery.bare(more)) or surgery.bare(more).lower() in looks.more()) and (
@@ -309,6 +343,7 @@ def _style(words: str, found: re.Match[str]) -> Done | None:
 
 def _bare(words: str, order: str) -> Done | None:
     """A look without a verb: "closer, from above", "more dramatic", "at night", "a dog"."""
+    order = re.sub(r"^(?:only|just)\s+(?=\w+\s\w)", "", order, flags=re.IGNORECASE)
     if done := _look(words, order):
         return done
     article = re.fullmatch(
@@ -328,10 +363,14 @@ def _look(words: str, look: str) -> Done | None:
     parts, what = _listed(look), list[str]()
     if len(parts) < 2:
         return None
+    taken = set[str]()
     for part in parts:
-        done = _one_look(words, part)
+        slot = looks.slot_of(part)
+        again = bool(slot) and slot in taken  # rainy and foggy: the second is beside the first
+        done = (surgery.added(words, looks.said(part)), _wanted(looks.said(part))) if again else _one_look(words, part)
         if done is None:
             return None
+        taken.add(slot)
         words = done[0]
         what.append(done[1].what)
     return words, Change(what=", ".join(what), why="you asked for it")
@@ -434,6 +473,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str, re.Match[str]], Done | None]
         (r"(?:replace|swap(?: out)?|exchange|switch) (?P<x>.{1,200}?) (?:with|for|by|to) (?P<y>.{1,300})", _replace),
         (r"(?:change|turn|switch|transform|convert) (?P<x>.{1,200}?) (?:in)?to (?P<y>.{1,300})", _replace),
         (rf"(?:{_USE} )?(?P<y>.{{1,200}}?) (?:instead of|rather than|in place of) (?P<x>.{{1,200}})", _replace),
+        (r"(?P<y>.{1,200}?),? (?:and )?not (?P<x>(?:an?|the|any|his|her|its|their) .{1,200})", _if_there),
         (rf"instead of (?P<x>.{{1,200}}?),? (?:{_USE} )(?P<y>.{{1,300}})", _replace),
         (rf"{_ANY} (?P<x>.{{1,300}})", _remove),
         (r"take (?P<x>.{1,200}?) (?:away|out|off)", _remove),

@@ -25,8 +25,8 @@ _SMALL = frozenset(
     "a an the of in on at by with and or to from for is are it its as into over under near this that there one his her "
     "their very picture image photograph photo scene".split()
 )
-
-
+TOOK_UP = "took up "
+"""How a change begins that took up what was picked."""
 _PHOTOS = frozenset({"photo", "photograph", "photography", "photorealism", "photographic"})
 
 
@@ -39,10 +39,12 @@ class Unit:
     added: tuple[str, ...] = ()
     """What of it is not the user's."""
     change: Change | None = None
+    spare: int = 0
+    """How well it can be done without: what has more goes first where there is no room."""
 
     @classmethod
-    def extra(cls, text: str, change: Change | None = None) -> Unit:
-        return cls(text, False, (text,), change)
+    def extra(cls, text: str, change: Change | None = None, spare: int = 0) -> Unit:
+        return cls(text, False, (text,), change, spare)
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,8 @@ def _own_words(dialect: Dialect, reading: Reading, draft: Draft, *, adult: bool)
     """What the family wants before and after all else; without what is there already."""
     there = {_plain(part) for unit in draft.units for part in unit.text.split(",")}
     source = dialect.sources.get("furry" if "furry" in dialect.sources and _furry(reading) else reading.look, "")
-    sourced = any(part.startswith("source_") for part in there)
-    rated = any(part.startswith("rating_") for part in there) or adult
-    rating = [] if rated or not dialect.rating else [dialect.rating]
+    sourced = any(part.startswith("source ") for part in there)
+    rating = [] if adult or not dialect.rating else [dialect.rating]
     before = [*dialect.first, *([source] if source and not sourced else [])]
     fits = not dialect.last_for or (reading.look in dialect.last_for and not reading.writes)
     after = [*(dialect.last if fits else ()), *(rating if dialect.rating_last else [])]
@@ -213,28 +214,38 @@ def _text(units: Sequence[Unit], dialect: Dialect) -> str:
 def _within_budget(
     units: Sequence[Unit], first: Sequence[Unit], last: Sequence[Unit], dialect: Dialect
 ) -> tuple[list[Unit], list[Change]]:
-    """Without the additions that do not fit, the last ones first, the family's own words last of all."""
+    """Without the additions that do not fit: the most spare ones first, of these the last, then the family's own."""
     kept = list(units)
     budget = dialect.budget
-    dropped = 0
+    dropped: list[Unit] = []
     if not budget:
         return kept, []
-    spare = [unit for unit in reversed(kept) if not unit.own and unit not in first and unit not in last]
-    repeated = [unit for unit in reversed(kept) if unit.own and _repeats(unit, kept)]
+    extra = [unit for unit in reversed(kept) if not unit.own and unit not in first and unit not in last]
+    spare = sorted(extra, key=lambda unit: -unit.spare)
+    repeated = [unit for place, unit in reversed(list(enumerate(kept))) if unit.own and _repeats(place, kept)]
     for unit in (*spare, *repeated, *reversed(last)):
         if estimate(_text(kept, dialect), dialect.encoder) <= budget:
             break
         kept.remove(unit)
-        dropped += 1
+        dropped.append(unit)
     if not dropped:
         return kept, []
-    what = f"left out {dropped} addition{'s' if dropped > 1 else ''}"
-    return kept, [Change(what=what, why=f"{budget} tokens are read well; your own words come first")]
+    return kept, [_left_out(dropped, kept, budget)]
 
 
-def _repeats(unit: Unit, units: Sequence[Unit]) -> bool:
-    """Whether the units before it say all that it has of the user's."""
-    place = units.index(unit)
+def _left_out(dropped: Sequence[Unit], kept: Sequence[Unit], budget: int) -> Change:
+    """How many additions there was no room for, and which picks nothing is left of."""
+    there = [unit.change for unit in kept]
+    gone = dict.fromkeys(unit.change.what for unit in dropped if unit.change and unit.change not in there)
+    picks = [what.removeprefix(TOOK_UP) for what in gone if what.startswith(TOOK_UP)]
+    what = f"left out {len(dropped)} addition{'s' if len(dropped) > 1 else ''}"
+    named = f"{what}, and so all of {', '.join(reversed(picks))}" if picks else what
+    return Change(what=named, why=f"{budget} tokens are read well; your own words come first")
+
+
+def _repeats(place: int, units: Sequence[Unit]) -> bool:
+    """Whether the units before that one say all that it has of the user's."""
+    unit = units[place]
     before = all_stems(one.text for one in units[:place])
     return place > 0 and _content(unit.text) - all_stems(unit.added) <= before
 

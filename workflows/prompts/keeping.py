@@ -80,7 +80,8 @@ class _Text:
     @cached_property
     def plain(self) -> str:
         """Without weights, brackets and LoRA tags; tags with spaces."""
-        return spoken(self.raw).replace("_", " ")
+        text = spoken(re.sub(r"\bembedding:\S+", "", self.raw))
+        return re.sub(r"\bafter dark\b", "at night", text.replace("_", " "))
 
     @cached_property
     def unquoted(self) -> str:
@@ -137,8 +138,15 @@ def _lost_names(given: _Text, written: _Text) -> Iterator[str]:
     """Names are told by capitals inside a sentence, or two of them in a row."""
     for name in _names(given):
         parts = [part for part in _WORD.findall(name) if part[0].isupper()]
-        if not all(_bare(part.removesuffix("'s").removesuffix("’s")) in written.bare for part in parts):
+        if not all(_has_name(_bare(part.removesuffix("'s").removesuffix("’s")), written) for part in parts):
             yield name
+
+
+def _has_name(part: str, written: _Text) -> bool:
+    """Whether it is there, or the adjective of a place: "Moroccan"."""
+    begins = part[: max(4, len(part) - 2)]
+    made = re.compile(rf"{re.escape(begins)}\w{{0,3}}(?:an|ese|ish)")
+    return part in written.bare or any(made.fullmatch(_bare(word)) for word in written.words)
 
 
 def _names(given: _Text) -> Iterator[str]:
@@ -177,6 +185,11 @@ def _lost_things(given: _Text, written: _Text) -> Iterator[str]:
 
 def _parts(phrase: NounPhrase) -> Iterator[NounPhrase]:
     """The phrase; as two things where a verb stands in its middle, as in "two women drinking coffee"."""
+    if phrase.noun in _STATES and phrase.adjectives:
+        end = phrase.noun_span[1] - len(phrase.noun) - 1
+        phrase = replace(
+            phrase, span=(phrase.span[0], end), noun=phrase.adjectives[-1].lower(), adjectives=phrase.adjectives[:-1]
+        )
     verbs = [
         place for place, word in enumerate(phrase.adjectives) if place and _is_verb(word, phrase.adjectives[place - 1])
     ]
@@ -208,8 +221,11 @@ def _verbal(phrase: NounPhrase) -> bool:
     return noun in _NOT_THINGS or noun.endswith("ly") or (noun.endswith("ing") and not phrase.article and len(noun) > 5)
 
 
+_STATES = frozenset("asleep awake alone together outside inside ahead aboard".split())
+"""What is said behind a thing, and read as if it were one."""
 _NOT_THINGS = frozenset(
-    "something anything style mood look looks feel vibe vibes kind type sort one ones way lot bit it them everything "
+    "something anything thank thanks please much style mood look looks feel vibe vibes kind type sort one ones way lot "
+    "bit it them everything "
     "dramatic realistic cinematic detailed epic cozy cosy warm soft gloomy moody minimal minimalist vibrant romantic "
     "says reads read saying reading written wearing holding "
     "scenery scene background foreground up down solo viewer quality masterpiece beauty closeup front back top".split()
@@ -217,8 +233,12 @@ _NOT_THINGS = frozenset(
 
 
 def _has_thing(phrase: NounPhrase, written: _Text) -> bool:
-    compound = "".join((*phrase.adjectives[-1:], phrase.noun))
-    return _has(phrase.noun, written) or root(compound) in written.roots
+    compound = root("".join((*phrase.adjectives[-1:], phrase.noun)).lower())
+    if _has(phrase.noun, written) or not SAME.get(compound, frozenset((compound,))).isdisjoint(written.roots):
+        return True
+    if "-" in phrase.noun:
+        return _bare(phrase.noun) in written.bare
+    return phrase.noun == "couple" and 2 in _numbers(written.words)
 
 
 def _has(noun: str, written: _Text) -> bool:
@@ -287,11 +307,18 @@ def _lost_colour(phrase: NounPhrase, written: _Text) -> Iterator[str]:
         return
     families = {part for part in phrase.colour.family.split(" and ") if part}
     own = [one.colour.family for one in _same_things(phrase.noun, written) if one.colour]
-    everywhere = {colour_family(word) or colour_family(word.removesuffix("ish")) for word in written.words}
+    everywhere = {_SHADES.get(word) or colour_family(word.removesuffix("ish")) for word in written.words}
     here = {part for family in own for part in family.split(" and ")} or everywhere
     near = _colours_near(phrase.noun, written)
     if not families <= (here | near):
         yield f"{phrase.colour.text} {phrase.noun}"
+
+
+_SHADES = {
+    "cobalt": "blue", "sapphire": "blue", "cerulean": "blue", "russet": "red", "redheaded": "red", "redhead": "red",
+    "jade": "green", "jet": "black", "snowy": "white", "alabaster": "white", "whitewashed": "white",
+}  # fmt: skip
+"""Names of shades that a writer puts for a colour, by what they may stand for where the thing has no colour else."""
 
 
 def _colours_near(noun: str, written: _Text) -> frozenset[str]:

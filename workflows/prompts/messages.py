@@ -139,4 +139,4 @@ def orders(text: str) -> Iterator[str]:
     for order in found:
         whole = re.sub(_HOLE, lambda _: next(filled, ""), order)
         if order := whole if is_talk(whole) else ordered(whole):
-            yield order
+            yield f"{order} instead" if re.search(r"\w instead[\s.!]*$", whole) else order

@@ -13,6 +13,8 @@ from typing import Any
 from utils.content_validator import shows_person
 from utils.reading import vocabulary as grammar
 from utils.reading.atoms import spoken
+from utils.reading.people import PeopleAsked, people_asked
+from utils.reading.phrases import noun_phrases
 from workflows.families import Family
 from workflows.prompts.spelling import QUOTED
 from workflows.selection.analysis import analyse, style_of
@@ -27,6 +29,11 @@ _FOREIGN = frozenset(
     "der die das ein eine einen einem einer und mit auf im vor ohne unter el los las una con en del y sobre sin le les "
     "des du dans avec sur et une lo gli di nella della com uma no da em na um het een van op met".split()
 )
+_MANNER = re.compile(r"\bin the (?:style|manner) of (?=[A-Z])|\bby (?=[A-Z][\w'’-]+ (?:(?:van|von|de|da|di) )?[A-Z])")
+"""How an artist is named, whose medium is not ours to say."""
+_CLOSE = re.compile(r"\b(?:an? )?(?:extreme )?(?:close[- ]?ups?|macro)\b(?: shot)?(?: of)?", re.IGNORECASE)
+_FRONT = 16
+"""Letters from the beginning within which the first words name what a picture is of."""
 _ENGLISH = frozenset("the of a an on at with and by from to under over near into is are through behind".split())
 
 
@@ -70,7 +77,34 @@ class Reading:
     @cached_property
     def grams(self) -> frozenset[Stems]:
         """What the words say to be seen: not what is to be written, nor what is ruled out."""
-        return grams(re.sub(r"\b(?:no|not|without|never)\s[^,.;]+", " ", QUOTED.sub(" ", spoken(self.words))))
+        return grams(re.sub(r"\b(?:no|not|without|never)\s[^,.;]+", " ", QUOTED.sub(" ", spoken(self.plain))))
+
+    @cached_property
+    def plain(self) -> str:
+        """The words, of compounds the last part alone: a beach towel is no beach."""
+        return _compounds().sub(lambda found: found[0].split()[-1], self.words)
+
+    @cached_property
+    def asked(self) -> PeopleAsked | None:
+        return people_asked(self.words)
+
+    @cached_property
+    def somebody(self) -> bool:
+        """Whether the words speak of people."""
+        return (
+            shows_person(spoken(self.words)) or (self.asked is not None and self.asked.least > 0) or self.has("humans")
+        )
+
+    @cached_property
+    def several(self) -> bool:
+        first = next(iter(noun_phrases(self.words)), None)
+        crew = first is not None and first.plural and terms(tables()["lists"]["humans"]).among(grams(first.noun))
+        return crew or (self.asked is not None and self.asked.least > 1)
+
+    @cached_property
+    def flat(self) -> bool:
+        """Whether it is a sign on a sheet, such as an icon or a map, with no space of its own."""
+        return terms(tables()["lists"]["flat"]).among(grams(" ".join(self.words.split()[:4]))) and not self.somebody
 
     @cached_property
     def told(self) -> frozenset[Stems]:
@@ -87,7 +121,19 @@ class Reading:
 
     @cached_property
     def content(self) -> str:
-        return analyse(self.words).content_type
+        kind = analyse(self.plain).content_type
+        if kind == "portrait" and not self.somebody and (rest := _CLOSE.sub("", self.plain)) != self.plain:
+            kind = "animal" if self.has("animals") else analyse(rest).content_type
+        if kind in {"architecture", "landscape", "object"} and self._begins_with_somebody():
+            return "character"
+        return kind
+
+    def _begins_with_somebody(self) -> bool:
+        """Whether the picture is of people at a place, not of the place."""
+        low = self.words.lower()
+        named = self.asked.words.split(",")[0] if self.asked and self.asked.least else ""
+        front = terms(tables()["lists"]["humans"]).among(grams(low[: 2 * _FRONT].split(" in ")[0]))
+        return (bool(named) and 0 <= low.find(named) < _FRONT) or front
 
     @cached_property
     def style(self) -> str:
@@ -103,7 +149,7 @@ class Reading:
     @cached_property
     def named(self) -> bool:
         """Whether the words name the medium."""
-        return bool(self.style) or self.has("media")
+        return bool(self.style) or self.has("media") or _MANNER.search(self.words) is not None
 
     @cached_property
     def fantastic(self) -> bool:
@@ -125,7 +171,7 @@ class Reading:
 
     @cached_property
     def people(self) -> bool:
-        return shows_person(spoken(self.words)) or self.content in {"character", "portrait"}
+        return self.somebody or self.content in {"character", "portrait"}
 
     @cached_property
     def nobody(self) -> bool:
@@ -135,7 +181,7 @@ class Reading:
     @cached_property
     def writes(self) -> bool:
         """Whether something is to be written in the picture."""
-        return self.content == "text" or QUOTED.search(self.words) is not None
+        return self.content == "text" or self.has("lettered") or QUOTED.search(self.words) is not None
 
     @cached_property
     def foreign(self) -> bool:
@@ -183,6 +229,12 @@ class Reading:
 @cache
 def terms(listed: str) -> Terms:
     return Terms.of(listed)
+
+
+@cache
+def _compounds() -> re.Pattern[str]:
+    listed = (re.escape(one) for one in " ".join(tables()["lists"]["compounds"].split()).split(", "))
+    return re.compile(rf"\b(?:{'|'.join(listed)})(?:s|es)?\b", re.IGNORECASE)
 
 
 @cache

@@ -23,6 +23,7 @@ from workflows.families import Family
 from workflows.presets import Shelf
 from workflows.prompts import looks, surgery
 from workflows.prompts.dialects import Dialect, boosters, dialect_of
+from workflows.prompts.spelling import BREAK, NETS
 from workflows.selection.analysis import analyse
 from workflows.types import Change, PromptAnalysis, PromptReport
 from workflows.wording import find_subject
@@ -37,6 +38,8 @@ MOST_SUGGESTIONS = 8
 AREAS = ("medium", "setting", "composition", "lighting", "colour", "mood", "quality", "text")
 NEEDED = ("medium", "setting", "composition", "lighting", "colour", "mood")
 """What a picture has in any case, so that a prompt without a word on it leaves it to the model."""
+_CHOICES = re.compile(r"\{[^{}|\n]{0,80}(?:\|[^{}|\n]{0,80})+\}|__[\w/*-]+?__")
+"""Wildcards: {red|blue}, __colour__."""
 _QUOTED = re.compile(r"\"([^\"\n]{1,120})\"|“([^”\n]{1,120})”|「([^」\n]{1,60})」")
 _SCORES = re.compile(r"(?<![^\W_])(?:score_\d(?:_up)?|source_\w+|rating_\w+)(?![^\W_])", re.IGNORECASE)
 _NOT = re.compile(
@@ -126,11 +129,14 @@ class _Prompt:
     @cached_property
     def subject(self) -> str:
         """What the picture is of, without words of quality."""
-        said = gist(self.shown)
+        said = re.sub(r"\b(?:that|which)?\s*(?:says|reads|saying|reading)\s*$", "", gist(self.shown).strip())
+        said = re.sub(r"\bBREAK\b", ",", said)
         found, phrase = find_subject(said), surgery.subject(said)
         if found and phrase and colour_family(found.noun) is None and found.noun not in grammar.MEDIA:
             return said[found.start : found.end]
-        return said[slice(*phrase.span)] if phrase else ""
+        if phrase is None:
+            return said[found.start : found.end] if found else ""
+        return said[slice(*phrase.span)]
 
     @cached_property
     def parts(self) -> list[str]:
@@ -185,6 +191,7 @@ def _problems(text: _Prompt, family: Family, dialect: Dialect) -> Iterator[Chang
     yield from _of_length(text, dialect)
     yield from _of_weights(text, family)
     yield from _of_negatives(text, family)
+    yield from _of_marks(text)
     yield from _of_quality(text, family, dialect)
     yield from _of_form(text, dialect)
     yield from _against_itself(text)
@@ -199,8 +206,8 @@ def _of_length(text: _Prompt, dialect: Dialect) -> Iterator[Change]:
             what=what, why="what comes last counts least or is cut off: say the most important first, and less"
         )
     least = dialect.words[0]
-    if least and count < least // 2:
-        what = f"{count} words, and the model was trained on long descriptions"
+    if least and count < least // 2 and dialect.form != "plain":
+        what = f"{count} word{'s' if count > 1 else ''}, and the model was trained on long descriptions"
         yield Change(what=what, why=f"about {least} words leave less to chance: place, light, framing, colours")
 
 
@@ -222,6 +229,19 @@ def _of_weights(text: _Prompt, family: Family) -> Iterator[Change]:
         if plain.count(opener) != plain.count(closer):
             what = f"{plain.count(opener)} of {opener} and {plain.count(closer)} of {closer}"
             yield Change(what=what, why="close every bracket; one without its partner is read as a letter")
+
+
+def _of_marks(text: _Prompt) -> Iterator[Change]:
+    """What other programs read, and no encoder does."""
+    told = _QUOTED.sub(" ", text.raw[:MOST_READ])
+    for tag in dict.fromkeys(NETS.findall(told)):
+        yield Change(what=tag, why="it would be read as words: name a LoRA beside the prompt")
+    if BREAK.search(told):
+        yield Change(what="BREAK", why="it would be read as a word: a comma says the same")
+    for found in dict.fromkeys(_CHOICES.findall(told)):
+        yield Change(
+            what=found, why="nothing chooses for you here: write the one you mean, or ask for several pictures"
+        )
 
 
 def _of_negatives(text: _Prompt, family: Family) -> Iterator[Change]:

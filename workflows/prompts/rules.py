@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from utils.reading.atoms import with_article
-from utils.reading.people import people_asked
 from utils.reading.phrases import noun_phrases
 from utils.reading.vocabulary import MASS
 from workflows.families import Family
 from workflows.prompts.dialects import Dialect, dialect_of
 from workflows.prompts.dressing import additions
-from workflows.prompts.fitting import Draft, Unit, assembled
+from workflows.prompts.fitting import TOOK_UP, Draft, Unit, assembled
 from workflows.prompts.negatives import parts_of
 from workflows.prompts.reading import Reading, grams, tables
 from workflows.prompts.saying import capital, descriptors_of, determined, medium_of, sentence_about, topic_of
@@ -42,9 +41,26 @@ ADJECTIVES = {
 }
 """The same before a framing, as in "a photographic portrait of"."""
 _FRAMED = re.compile(
-    r"(?:close-?up|(?:head|wide |macro )?shot|headshot|portrait|panorama|view|still life)\b", re.IGNORECASE
+    r"(?:close-?up|pov|interior|(?:head|wide |macro )?shot|headshot|portrait|panorama|view|still life)\b", re.IGNORECASE
 )
+SPARE = 200
+"""How spare what nobody picked is."""
+_SPARE = {"category": 150, "type": 100}
+"""The same of what is picked along with something below it; what was picked itself is needed."""
 _SOLO = {"girl": "1girl", "woman": "1girl", "lady": "1girl", "man": "1boy", "boy": "1boy", "guy": "1boy"}
+_MANY = frozenset(
+    "kids children people men women girls boys teenagers friends tourists workers soldiers dogs cats birds".split()
+)
+"""Words that may stand before a deed, and are read as one thing with it."""
+_NUMBERS = {"two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4}
+_GROUPS = re.compile(r"^(two|three|four|[234]) (?:\w+ )?(women|girls|ladies|men|boys|guys)\b")
+_COUPLE = re.compile(
+    r"^an? (?:\w+ )?(?:(?:man|boy) and an? (?:\w+ )?(?:woman|girl)|(?:woman|girl) and an? (?:\w+ )?(?:man|boy))\b"
+)
+_NO_DEEDS = frozenset(
+    "building evening morning ceiling painting drawing spring ring king string wing lighting clothing".split()
+)
+"""Words that end as deeds do and are none; where something is done, somebody may do it."""
 
 
 def write(wish: Wish, family: Family, *, adult: bool = False, model: str = "") -> Written:
@@ -74,13 +90,13 @@ def _sentences(reading: Reading, family: Family, dialect: Dialect) -> Iterator[U
         yield unit if opening.added or place else _of_the_picture(unit)
     yield from _positively(reading, family)
     for addition in additions(reading, family, dialect):
-        yield Unit.extra(addition.text, addition.change)
+        yield Unit.extra(addition.text, addition.change, SPARE)
 
 
 def _of_the_picture(unit: Unit) -> Unit:
     """A sentence that begins with "It", where nothing before it names the picture."""
     text = re.sub(r"^It (?=is|has|shows|keeps)", "The picture ", unit.text)
-    return Unit.extra(text, unit.change)
+    return Unit.extra(text, unit.change, unit.spare)
 
 
 def _opening(reading: Reading, dialect: Dialect) -> tuple[Unit, list[tuple[Preset, list[str]]]]:
@@ -136,7 +152,9 @@ def _with_its_article(words: str) -> str:
     lowered = _lowered(words)
     if first is None or first.span[0] != 0 or first.plural or first.proper or first.number or first.article:
         return lowered
-    countless = first.noun in MASS or first.noun.endswith(("ing", "ness", "s"))
+    many = first.noun.endswith("s") and not first.noun.endswith(("us", "ss", "is"))
+    many = many or lowered.split()[0].rstrip(",.").lower() in _MANY
+    countless = first.noun in MASS or first.noun.endswith(("ing", "ness")) or many
     if lowered[:1].isupper() or countless or not words.split(",")[0].isascii():
         return lowered
     start = words.split()[0].lower()
@@ -168,6 +186,7 @@ def _of_presets(told: Sequence[tuple[Preset, list[str]]]) -> Iterator[Unit]:
     """What was picked in sentences: one for each look, and one for each other topic, in the order of picking."""
     known: set[str] = set()
     topics: dict[str, list[tuple[str, list[str]]]] = {}
+    spare = {preset.name: _SPARE.get(preset.kind, 0) for preset, _ in told}
     for preset, parts in told:
         fresh = [part for part in parts if part.lower() not in known]
         known |= {part.lower() for part in fresh}
@@ -176,7 +195,11 @@ def _of_presets(told: Sequence[tuple[Preset, list[str]]]) -> Iterator[Unit]:
         groups = _looks(picked) if topic == "look" else [_together(picked)]
         for place, (name, parts) in enumerate(groups):
             if sentence := sentence_about(topic, parts, place):
-                yield Unit.extra(sentence, Change(what=f"took up {name}", why="you picked it"))
+                yield Unit.extra(sentence, _taken_up(name), spare.get(name, 0))
+
+
+def _taken_up(name: str) -> Change:
+    return Change(what=f"{TOOK_UP}{name}", why="you picked it")
 
 
 def _together(picked: Sequence[tuple[str, list[str]]]) -> tuple[str, list[str]]:
@@ -212,21 +235,35 @@ def _tags(reading: Reading, family: Family, dialect: Dialect) -> Iterator[Unit]:
         yield Unit.extra(tag, Change(what=f"added {tag}", why="it counts people by tags"))
     yield Unit(reading.words.rstrip(" ,;"), own=True)
     yield from _medium_tag(reading, dialect)
+    yield from _picked_tags(reading, dialect)
+    for addition in additions(reading, family, dialect):
+        for part in descriptors_of(addition.text):
+            yield Unit.extra(part, addition.change, SPARE)
+
+
+def _picked_tags(reading: Reading, dialect: Dialect) -> Iterator[Unit]:
+    """What was picked: the medium, then the most special first, as the front is read best."""
     told = reading.grams
-    for preset in reading.wish.presets:
-        named = _artist_tag(preset, reading, dialect)
+    presets = sorted(reading.wish.presets, key=lambda preset: _SPARE.get(preset.kind, 0))
+    medium = _picked_medium(presets, reading)
+    if medium:
+        yield medium
+        told = told.union(grams(medium.text))
+    for preset in presets:
         parts = [part for part in _unsaid(preset, reading) if not _told(part, told)]
         told = told.union(*(grams(part) for part in parts)) if parts else told
-        text = ", ".join([*named, *parts])
-        if text:
-            yield from _as_tags(text, Change(what=f"took up {preset.name}", why="you picked it"))
-    for addition in additions(reading, family, dialect):
-        yield from _as_tags(addition.text, addition.change)
+        most = _SPARE.get(preset.kind, 0)
+        for place, part in enumerate([*_artist_tag(preset, reading, dialect), *parts]):
+            yield Unit.extra(part, _taken_up(preset.name), most + (place // 2 if preset.kind == "artist" else place))
 
 
-def _as_tags(text: str, change: Change) -> Iterator[Unit]:
-    for part in descriptors_of(text):
-        yield Unit.extra(part, change)
+def _picked_medium(presets: Sequence[Preset], reading: Reading) -> Unit | None:
+    """The medium of a category or type, where nothing more special that was picked names one."""
+    for preset in presets:
+        parts = _unsaid(preset, reading)
+        if parts and medium_of(parts[0]) and topic_of(preset) == "look":
+            return Unit.extra(parts[0], _taken_up(preset.name)) if preset.kind in _SPARE else None
+    return None
 
 
 def _told(part: str, told: frozenset[tuple[str, ...]]) -> bool:
@@ -246,15 +283,21 @@ def _counted(reading: Reading) -> list[str]:
     """Danbooru's tags of how many people there are, as the words have it."""
     if reading.has("media") and any(tag in reading.words for tag in ("girl", "boy")) and reading.tagged:
         return []
-    asked = people_asked(reading.words)
+    asked = reading.asked
     low = set(re.findall(r"[a-z]+", reading.words.lower()))
     if re.search(r"\b\d\+?(?:girl|boy|other)s?\b|\bno humans\b", reading.words.lower()):
         return []
     if asked and asked.least == asked.most == 1:
         kinds = {_SOLO[word] for word in low if word in _SOLO}
         return [*kinds, "solo"] if len(kinds) == 1 else []
+    group = _GROUPS.search(reading.words.lower())
+    if group and asked and asked.least == asked.most == _NUMBERS[group[1]]:
+        return [f"{_NUMBERS[group[1]]}{'girls' if group[2] in {'women', 'girls', 'ladies'} else 'boys'}"]
+    if asked and asked.least == asked.most == 2 and _COUPLE.search(reading.words.lower()):
+        return ["1boy", "1girl"]
     empty = asked is None and reading.nobody and reading.content in {"landscape", "architecture", "object"}
-    return ["no humans"] if empty and not reading.has("fantastic") else []
+    acts = any(word.endswith("ing") and word not in _NO_DEEDS for word in low)
+    return ["no humans"] if empty and not acts and not reading.has("fantastic") and not reading.has("animals") else []
 
 
 def _artist_tag(preset: Preset, reading: Reading, dialect: Dialect) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from functools import cache
 
@@ -25,7 +26,7 @@ baby infant toddler
 person people human figure
 bike bicycle
 motorbike motorcycle
-plane airplane aeroplane
+plane airplane aeroplane airliner jet1
 car automobile
 couch sofa
 sea ocean
@@ -53,9 +54,9 @@ dusk twilight nightfall sunset1
 sunset sundown
 sunrise daybreak dawn
 dawn daybreak sunrise
-night nighttime midnight nocturnal moonlit
-fog mist
-rain rainfall raindrop rainy
+night nighttime midnight nocturnal moonlit moonlight1
+fog mist misty foggy haze
+rain rainfall raindrop rainy downpour drizzle
 snow snowfall snowy snowflake
 autumn fall autumnal
 winter wintry wintertime
@@ -77,7 +78,38 @@ spaceship spacecraft starship
 ufo saucer
 robot android
 leaf leaves foliage
-hair hairdo
+hair hairdo redhead1 redheaded1 blonde1 brunette1
+football soccer
+jungle rainforest
+subway metro underground1
+train carriage1
+storm tempest thunderstorm
+bee honeybee bumblebee
+fire flame blaze
+market bazaar marketplace
+dinner supper
+cliff crag
+pub bar tavern
+doctor physician
+cocoa chocolate1
+flower blossom bloom
+monster creature1 beast1
+couple pair duo
+keyboard keys1
+firetruck fireengine
+home house cottage1
+gift present
+alley alleyway
+beach shore seashore
+river stream brook
+hill hillside hilltop
+mountain peak summit
+bag sack
+coin coins
+soldier trooper
+cook chef
+teacher instructor
+wizard sorcerer mage
 """
 _ENDINGS = frozenset("y ly ed en ny my".split())
 _SUFFIXES = frozenset(
@@ -89,9 +121,16 @@ LEAST, LEAST_ENDED = 3, 4
 """Letters of a word from which others are made, and by an ending alone: "many" is not made of man."""
 
 
+def _unaccented(word: str) -> str:
+    """ "café" -> "cafe"; what no accent is taken from stays."""
+    letters = unicodedata.normalize("NFD", word)
+    return "".join(letter for letter in letters if not "\u0300" <= letter <= "\u036f")
+
+
 @cache
 def root(word: str) -> str:
     """A word to be compared by: lower case, singular."""
+    word = word if word.isascii() else _unaccented(word)
     low = stem(word.removesuffix("'s").removesuffix("’s"))
     return _IRREGULAR.get(low, _IRREGULAR.get(word.lower(), low))
 

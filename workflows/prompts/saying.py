@@ -15,23 +15,26 @@ from workflows.types import Preset
 _TAIL = re.compile(
     r"\s+(?:of|in|at|on|from|with|without|against|between|through|under|over|above|behind|below|by|for|into|across|inside|"
     r"near|around|along|beyond|within|beneath|amid|onto|beside|before|out|up|to|as|like|than|where|that|which|visible)\s+\S.*$"
-    r"|\s+(?:seen|taken|made|drawn|painted|lit|framed|filled|set|shot|cut|carved|printed|picked|split|cast|left)\s+"
-    r"(?:on|in|from|with|at|by|through|as|against|to|out|bare|straight)\b.*$"
+    r"|\s+(?:seen|taken|made|drawn|lit|set|shot|cut|split|cast|left|\w{3,}ed)\s+"
+    r"(?:on|in|into|from|with|at|by|through|as|against|to|out|bare|straight|large|small|visible)\b.*$"
+    r"|\s+(?:sharp|bare|intact)$"
     r"|\s+(?!(?:painting|drawing|lighting|framing|shading)\b)\w{3,}ing\s+"
     r"(?:the|an?|its|his|her|up|down|at|in|into|from|out|behind|toward|towards|away|through|against)\b.*$"
 )
 _OPENS_OTHERWISE = re.compile(
     r"^(?:in|at|on|from|with|without|against|between|through|under|over|above|behind)\b"
+    r"|^(?:sharp|soft|dark|bright) from\b|^\w+ed and \w+ing (?:an?|the|at|up|down)\b"
     r"|^(?:shot|seen|taken|painted|drawn|printed|lit|framed|set|filmed|rendered|darkened|made)\s+"
     r"(?:in|on|with|by|from|at|as|against|through|to|like|straight)\b"
 )
 _DETERMINED = re.compile(
     r"^(?:a|an|the|its|his|her|their|no|each|every|any|some|all|one|two|three|four|five|six|seven|eight|nine|ten|many|"
-    r"several|few|own|half|most|more|both|what)\b|^\d+\s"
+    r"several|few|own|half|most|more|both|what)\b|^\d+\s(?!mm\b)"
 )
 _ADJECTIVAL = re.compile(r"^(?:black and white|black-and-white|[\w-]+(?:ic|ive|ful|ous|less|esque|lit))$")
 _CLAUSE = re.compile(
-    r"\b(?:is|are|fills|towers|appears|picks|falls|wraps|leads|stands|sits|rises|spills|draws|catches)\b"
+    r"\b(?:is|are|fills|towers(?= (?:over|above|against))|run(?= (?:from|to|across))|appears|picks|falls|wraps|leads|"
+    r"stands|sits|rises|spills|draws|catches)\b"
 )
 
 
@@ -105,8 +108,10 @@ def determined(thing: str) -> str:
         return f"the {thing}"
     if head in _listed("media_nouns") and head != "art":
         return thing if _many(head) else with_article(thing)
-    countless = head in _listed("mass") or head.endswith(("ing", "ness", "ism", "graphy", "ity"))
-    return thing if countless or _many(head) or " and " in _TAIL.sub("", thing) else with_article(thing)
+    countless = head in _listed("mass") or (head.endswith(("ing", "ness", "ism", "graphy", "ity")) and head != "city")
+    if countless or _many(head) or " and " in _TAIL.sub("", thing):
+        return thing
+    return f"an {thing}" if re.match(r"(?:8|11|18)\d? ", thing) else with_article(thing)
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -21,6 +21,8 @@ SCORE_TAG = re.compile(r"(?:score_\d+(?:_up)?|rating_[a-z]+|source_[a-z]+)")
 _WEIGHT = re.compile(r":\s*-?(\d*\.?\d+)\s*[)\]]")
 _NO_WEIGHT, _HELD = 4.0, "\ue000"
 """A number of this size after a colon is a time or a ratio; and what stands for its colon meanwhile."""
+_MOST_LAYERS = 12
+"""How often brackets inside brackets, or behind a backslash, are taken out."""
 _WHOLE_BRACKETS = re.compile(r"(^|,)(\s*)[(\[]{1,20}([^()\[\]]{1,400})[)\]]{1,20}(?=\s*(?:,|\.?\s*$))")
 _DOUBLE_BRACKETS = re.compile(r"\({2,20}([^()]{1,400})\){2,20}|\[{2,20}([^\[\]]{1,400})\]{2,20}")
 _UNDERSCORE = re.compile(r"(?<=[^\W_])_+(?=[^\W_]|\\?\(|$)")
@@ -32,6 +34,15 @@ _REQUEST = re.compile(
     r"\s+(?=(?:an?|the|some|\d+|two|three|four|five)\b)",
     re.IGNORECASE,
 )
+_THANKS = re.compile(
+    r"(?<=[.!?,])\s*(?:(?:please|pls|thx|thanks|thank you|cheers)(?: (?:you|so much|very much|a lot|in advance|again))*"
+    r"[\s.!,]*)+$",
+    re.IGNORECASE,
+)
+NETS = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]{1,200}>", re.IGNORECASE)
+_EMBEDDING = re.compile(r"\bembedding:[\w.-]*\w", re.IGNORECASE)
+BREAK = re.compile(r"\s*,?\s*(?<![A-Z] )\bBREAK\b(?! [A-Z]{2})\s*,?\s*")
+_WILDCARD = re.compile(r"__[\w/*-]+?__")
 _CLAUSE = re.compile(r"[^,;.\n]+")
 _DETERMINERS = r"(?:an?\s+|the\s+|any\s+|his\s+|her\s+|its\s+|their\s+|other\s+)?"
 _ONLY_RULED_OUT = re.compile(
@@ -73,12 +84,13 @@ class Spelt:
 def spelt(text: str, family: Family, dialect: Dialect) -> Spelt:
     """The text for that family. The same text comes back when it is spelt again."""
     tags = dialect.form != "sentences"
-    told = _REQUEST.sub("", re.sub(r"\s*[\r\n]+\s*", ", " if tags else " ", text.strip()))
+    told = re.sub(r"\s*[\r\n]+\s*", ", " if tags else " ", text.strip())
     changes: list[Change] = []
-    if told != text.strip() and _REQUEST.match(text.strip()):
+    if asked := _REQUEST.match(told):
+        told = _THANKS.sub("", told[asked.end() :]).rstrip(" ?")
         changes.append(Change(what="left out the request before the subject", why="only what is seen is drawn"))
     told = " ".join(told.split())
-    for step in (_weights, _underscores, _brackets, _qualities):
+    for step in (_nets, _breaks, _weights, _underscores, _brackets, _qualities):
         after = step(told, family, dialect)
         if after.text != told:
             told = " ".join(after.text.split())
@@ -97,11 +109,36 @@ def outside_quotes(text: str, change: Callable[[str], str]) -> str:
     return "".join([*parts, change(text[last:])])
 
 
+def _nets(text: str, family: Family, dialect: Dialect) -> Spelt:
+    """Without tags of LoRAs, which are picked beside the prompt, and of embeddings where none are read."""
+    unread = (NETS,) if family.profile.weights or dialect.form == "plain" else (NETS, _EMBEDDING)
+    tags = [found.group() for pattern in unread for found in pattern.finditer(text)]
+    if not tags:
+        return Spelt(text)
+    plain = outside_quotes(text, lambda part: NETS.sub("", part))
+    if len(unread) > 1:
+        plain = outside_quotes(plain, lambda part: _EMBEDDING.sub("", part))
+    if not re.search(r"\w", plain):
+        return Spelt(text)
+    why = f"{family.profile.title} would read it as words; name a LoRA beside the prompt"
+    return Spelt(_tidy(plain), (Change(what=f"took out {', '.join(tags)}", why=why),))
+
+
+def _breaks(text: str, family: Family, dialect: Dialect) -> Spelt:
+    plain = outside_quotes(text, lambda part: BREAK.sub(", ", part))
+    return Spelt(plain.strip(" ,"), (Change(what="wrote BREAK as a comma", why="it would be read as a word"),))
+
+
 def _weights(text: str, family: Family, dialect: Dialect) -> Spelt:
     if family.profile.weights or dialect.form == "plain":
         return Spelt(text)
-    weighted = any(float(found[1]) < _NO_WEIGHT for found in _WEIGHT.finditer(text))
-    plain = outside_quotes(text, _without_weights if weighted else _without_bare_brackets)
+    plain = text
+    for _ in range(_MOST_LAYERS):
+        weighted = any(float(found[1]) < _NO_WEIGHT for found in _WEIGHT.finditer(plain))
+        after = outside_quotes(plain, _without_weights if weighted else _without_bare_brackets)
+        if after == plain:
+            break
+        plain = after
     why = f"{family.profile.title} reads brackets and weights as text"
     return Spelt(plain, (Change(what="took the weights and brackets out, and kept their words", why=why),))
 
@@ -128,7 +165,8 @@ def _underscores(text: str, family: Family, dialect: Dialect) -> Spelt:
 
 
 def _spaces(word: str) -> str:
-    return word if word.startswith(("http", "<", "embedding:")) else _UNDERSCORE.sub(" ", word)
+    apart = word.startswith(("http", "<", "embedding:")) or _WILDCARD.search(word)
+    return word if apart else _UNDERSCORE.sub(" ", word)
 
 
 def _brackets(text: str, family: Family, dialect: Dialect) -> Spelt:

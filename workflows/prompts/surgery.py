@@ -112,7 +112,10 @@ def exchanged(words: str, place: Place, new: str) -> str:
     text = with_article(new) if single and is_thing and colour_family(new.lower()) is None else new
     if re.match(r"the\b", old, re.IGNORECASE) and not _determined(new):
         text = f"the {new}"
-    return articles(words[: place.start] + text + words[place.end :])
+    before = words[: place.start]
+    if _determined(new):
+        before = re.sub(r"\b(?:an?|the)\s+$", "", before, flags=re.IGNORECASE)
+    return articles(before + text + words[place.end :])
 
 
 def _determined(thing: str) -> bool:

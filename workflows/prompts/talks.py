@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from workflows.errors import BadRecipe, ExtraMissing, NotFound, ServiceError
 from workflows.ports import Conversations
@@ -21,6 +22,14 @@ from workflows.types import Change, Conversation, HistoryEntry, Message, Spoken,
 AS_EVER = Order()
 KNOWN = 20
 """Of the latest conversations, those whose ids are compared with one that is none."""
+
+
+TRIES = 3
+"""How often a message is answered at most, when another process answers one of the same conversation meanwhile."""
+
+
+class Overtaken(BadRecipe):
+    """The conversation went on while a message of it was answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +54,10 @@ class Talks:
     memory: Memory
     targets: Targets
     shelf: Callable[[], Awaitable[Shelf]]
-    _speaking: dict[str, asyncio.Lock] = field(default_factory=dict[str, asyncio.Lock], init=False)
+    _speaking: WeakValueDictionary[str, asyncio.Lock] = field(
+        default_factory=WeakValueDictionary[str, asyncio.Lock], init=False
+    )
+    """One for each conversation that somebody speaks or waits in."""
 
     async def say(self, said: Said, conversation_id: str | None) -> Spoken:
         """Answer one message; without an id a new conversation begins.
@@ -57,6 +69,9 @@ class Talks:
         if conversation_id is None:
             return await self._answer(said, None)
         async with self._turn_of(conversation_id):
+            for _ in range(TRIES - 1):
+                with suppress(Overtaken):
+                    return await self._answer(said, await self.find(conversation_id))
             return await self._answer(said, await self.find(conversation_id))
 
     async def find(self, conversation_id: str) -> Conversation:
@@ -72,18 +87,16 @@ class Talks:
         async with self._turn_of(conversation_id):
             return await self.kept.reset(conversation_id)
 
-    @asynccontextmanager
-    async def _turn_of(self, conversation_id: str) -> AsyncGenerator[None]:
-        lock = self._speaking.setdefault(conversation_id, asyncio.Lock())
-        async with lock:
-            yield
-        if not lock.locked():
-            self._speaking.pop(conversation_id, None)
+    def _turn_of(self, conversation_id: str) -> asyncio.Lock:
+        return self._speaking.setdefault(conversation_id, asyncio.Lock())
 
     async def _answer(self, said: Said, before: Conversation | None) -> Spoken:
         target, anew = await self._target(said, before)
         talk = before if before is not None and not anew else _begun(before, target, said.begin_as)
-        words, changes, understood = await self._wish(talk, said.message)
+        grown = talk if said.reset else before or talk
+        words, changes, understood = await self._wish(grown, said.message)
+        if anew and words == f"{grown.words}, {said.message}":  # it names a thing and changes none: a new wish
+            words, changes = said.message, ()
         paths = said.presets or talk.presets
         chosen = await asyncio.to_thread(picked, await self.shelf(), {}, paths)
         wish = Wish.checked(words=words, presets=chosen.presets, style=chosen.style)
@@ -102,7 +115,7 @@ class Talks:
         if before is not None and said.model in {AUTO, "", before.model, before.family}:
             return Target(family=known_family(before.family), model=before.model), "asked" if said.reset else ""
         target = await self.targets.find(said.model, said.message)
-        if before is None or target.name == before.family:
+        if before is None or target.name == before.family or not before.turns:
             return target, "asked" if before is not None and said.reset else ""
         return target, "asked" if said.reset else f"it is written for {target.name} now, not for {before.family}"
 
@@ -142,7 +155,7 @@ class Talks:
         if forget:
             await self.kept.reset(talk.id)
         if not await self.kept.save(after, said, talk.turns):
-            raise BadRecipe("conversation_id", talk.id, "it went on elsewhere meanwhile; send the message again")
+            raise Overtaken("conversation_id", talk.id, "it went on elsewhere meanwhile; send the message again")
 
 
 def _begun(before: Conversation | None, target: Target, begin_as: str) -> Conversation:

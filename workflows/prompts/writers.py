@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workflows.errors import ExtraMissing, ServiceError, ServiceUnavailable
+from workflows.errors import AccessDenied, ExtraMissing, ModelMissing, ServiceError, ServiceUnavailable
 from workflows.ports import ChatModel
 from workflows.types import Message
 
@@ -18,6 +18,8 @@ FAILURES = 3
 REST_SECONDS = 30.0
 """Long enough that a server restarts or a model loads, short enough that nobody thinks it is switched off."""
 
+FOR_THE_OWNER = (ModelMissing, AccessDenied, ExtraMissing)
+"""Failures that somebody has to mend, and that are over at once when he has: no rest helps."""
 Listener = Callable[[str], None]
 Failure = ServiceError | ExtraMissing
 
@@ -83,13 +85,14 @@ class Writers:
         listening: Callable[[], Listener | None] = lambda: None,
         *,
         name: str | None = None,
+        without: Collection[str] = (),
     ) -> Answered:
-        """The reply of the first model that gives one, or of the one with that name alone. `listening` makes the
-        listener of each model that is asked.
+        """The reply of the first model that gives one, but for those `without`, or of the one with that name alone.
+        `listening` makes the listener of each model that is asked.
 
         Raises the error of the first that was asked; ServiceUnavailable while all of them rest.
         """
-        asked = [model for model in self.models if name in {None, model.name}]
+        asked = [model for model in self.models if name in {None, model.name} and model.name not in without]
         return await self._first(lambda model: model.chat(messages, schema, listening()), asked)
 
     async def installed(self) -> list[str]:
@@ -116,7 +119,8 @@ class Writers:
                 text = await call(model)
             except (ServiceError, ExtraMissing) as error:
                 log.warning("%s did not write: %s", model.name, error)
-                breaker.failed(error)
+                if not isinstance(error, FOR_THE_OWNER):
+                    breaker.failed(error)
                 errors.append(error)
             else:
                 breaker.answered()

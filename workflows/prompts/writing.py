@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from utils.prompt_enhancer import SCHEMA, PromptStream, Reply, read_reply
 from workflows.content import ContentRules
 from workflows.errors import BadRecipe, ExtraMissing, Refused, ServiceError, ServiceFailed
 from workflows.families import Family
+from workflows.prompts.dialects import dialect_of
 from workflows.prompts.fitting import fitted
 from workflows.prompts.keeping import lost
 from workflows.prompts.rules import write
+from workflows.prompts.wishes import left_out, taken_up
 from workflows.prompts.writers import Answered, Writers
-from workflows.types import MAX_MESSAGE, Message, Recipe, Wish, Written
+from workflows.types import MAX_MESSAGE, Message, Preset, Recipe, Wish, Written
 
 Listener = Callable[[str], None]
 """Hears the prompt as far as it is written, whole each time; it may begin anew when another model steps in."""
@@ -40,6 +42,19 @@ class Order:
 
     writer: str = AUTO
     listener: Listener | None = None
+    without: tuple[str, ...] = ()
+    """Language models whose answers were of no use."""
+
+    def but(self, without: Iterable[str]) -> Order:
+        return replace(self, without=tuple(without))
+
+
+class Useless(ServiceFailed):
+    """A language model answered, and nothing can be drawn from what it said."""
+
+    def __init__(self, by: str, what: str) -> None:
+        super().__init__(f"{by} {what}")
+        self.by = by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +83,7 @@ class Scribe:
         if not self.asks(order.writer):
             return await self._by_rules(wish, target)
         try:
-            return await self._by_model(wish, target, order, await asyncio.to_thread(messages), faithful)
+            return await self._by_models(wish, target, order, await asyncio.to_thread(messages), faithful)
         except (ServiceError, ExtraMissing) as error:
             if order.writer != AUTO:
                 raise
@@ -78,7 +93,24 @@ class Scribe:
         adult = self.rules.adult
         written = await asyncio.to_thread(write, wish, target.family, adult=adult, model=target.model)
         await self.admit(written.prompt, written.negative)
-        return written.but(notes=(*written.notes, *notes))
+        return written.but(notes=(*written.notes, *notes), presets=_paths(wish))
+
+    async def _by_models(
+        self, wish: Wish, target: Target, order: Order, messages: Sequence[Message], faithful: bool
+    ) -> Written:
+        """By the first whose answer can be used. Raises the first error."""
+        useless: dict[str, Useless] = {}
+        while True:
+            try:
+                written = await self._by_model(wish, target, order.but(useless), messages, faithful)
+            except Useless as error:
+                useless[error.by] = error
+                if order.writer not in {AUTO, MODEL} or len(useless) == len(self.writers.names):
+                    raise next(iter(useless.values())) from error
+            except (ServiceError, ExtraMissing) as error:
+                raise next(iter(useless.values()), error) from error
+            else:
+                return written.but(notes=(*map(str, useless.values()), *written.notes))
 
     async def _by_model(
         self, wish: Wish, target: Target, order: Order, messages: Sequence[Message], faithful: bool
@@ -92,27 +124,44 @@ class Scribe:
                 notes.append(f"{answered.by} left out {', '.join(gone)}: your words stand in front.")
         text = f"{wish.words}, {reply.prompt}" if notes[len(answered.failures) :] else reply.prompt
         by, adult = answered.by, self.rules.adult
+        if faithful and (missed := await asyncio.to_thread(left_out, wish, text)):
+            text, note = _with_picks(text, missed, target.family, by)
+            notes.append(note)
         written = await asyncio.to_thread(
             fitted, text, reply.negative, wish, target.family, by=by, adult=adult, model=target.model
         )
         try:
             await self.admit(written.prompt, written.negative)
         except Refused as error:
-            raise ServiceFailed(f"{by} wrote what may not be drawn here; it was dropped.") from error
-        return written.but(notes=(*written.notes, *notes))
+            raise Useless(by, "wrote what may not be drawn here; it was dropped.") from error
+        return written.but(notes=(*written.notes, *notes), presets=_paths(wish))
 
     async def _reply(self, messages: Sequence[Message], order: Order) -> tuple[Answered, Reply]:
         name = None if order.writer in {AUTO, MODEL} else order.writer
-        answered = await self.writers.ask(messages, SCHEMA, _hearing(order.listener), name=name)
+        hearing = _hearing(order.listener)
+        answered = await self.writers.ask(messages, SCHEMA, hearing, name=name, without=order.without)
         reply = await asyncio.to_thread(read_reply, answered.text)
         if reply is None:
-            raise ServiceFailed(f"{answered.by} answered, but gave no prompt.")
+            raise Useless(answered.by, "answered, but gave no prompt.")
         return answered, reply
 
     async def admit(self, prompt: str, negative: str = "", *others: str) -> None:
         """Raises Refused; nothing of what is refused is kept or sent on."""
         told = Recipe(prompt=prompt or "a picture", negative=negative)
         await asyncio.to_thread(self.rules.check, told, others)
+
+
+def _paths(wish: Wish) -> tuple[str, ...]:
+    """Of the presets; free words have none."""
+    return tuple(preset.path for preset in wish.presets if preset.path)
+
+
+def _with_picks(prompt: str, missed: Sequence[Preset], family: Family, by: str) -> tuple[str, str]:
+    """The prompt with what was picked and not taken up, and what is to be said of it."""
+    names, form = ", ".join(preset.name for preset in missed), dialect_of(family.profile.name).form
+    if form == "plain":
+        return prompt, f"Left out {names}: {family.profile.title} knows no such words."
+    return taken_up(prompt, missed, form), f"{by} took up nothing of {names}: that was added."
 
 
 def _hearing(listener: Listener | None) -> Callable[[], Callable[[str], None] | None]:

@@ -18,6 +18,11 @@ BOOSTERS = (
     "8k, hdr, uhd, award-winning, trending, artstation, professional, stunning, breathtaking, "
     "gorgeous, amazing, in the style of"
 ).split(", ")
+BEINGS = (
+    r"\b(?:woman|women|man|men|girl|boy|maiden|child|children|people|person|crowds?|figures?|hero|heroes|warriors?|knights?|"
+    r"riders?|pirates?|soldiers?|dragons?|monsters?|beasts?|creatures?|demons?|ghosts?|goblins?|skeletons?|skulls?|angels?|"
+    r"robots?|cyborgs?|dinosaurs?|horses?|animals?|birds?)\b(?!')"
+)
 CATEGORIES = {"photography", "comics", "anime", "fantasy", "horror", "scifi"}
 
 
@@ -124,6 +129,19 @@ def test_texts_describe_and_do_not_praise_or_name_artists(all_of_it: Shelf) -> N
         assert [word for word in BOOSTERS if re.search(rf"\b{re.escape(word)}\b", text)] == [], preset.path
         assert names.isdisjoint(re.findall(r"\w+", preset.text)), preset.path
         assert len(text) >= 12, preset.path
+
+
+def test_the_look_of_an_artist_or_style_puts_nobody_into_a_picture(shelf: Shelf) -> None:
+    """A landscape by Mucha has no woman in it, unless somebody asks for one."""
+    worlds = [shelf.category(name) for name in ("fantasy", "horror", "scifi")]
+    artists = [artist.preset for world in worlds for type_ in world.types for artist in type_.artists]
+    about = {"style:claymation"}  # the clay figure is its medium
+    found = {
+        preset.path: beings
+        for preset in [*shelf.flat["artist"], *shelf.flat["style"], *shelf.flat["lighting"], *artists]
+        if preset.path not in about and (beings := re.findall(BEINGS, preset.text))
+    }
+    assert found == {}
 
 
 def test_flat_texts_say_what_is_there_and_rule_out_nothing_of_it(all_of_it: Shelf) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,84 @@ async def test_a_preset_that_is_none_is_refused_before_there_is_a_job(tmp_path: 
         with pytest.raises(NotFound, match="preset"):
             await app.studio.submit(Recipe(prompt=FOX, presets=("watercolr-ish thing",)))
         assert await app.studio.history(5) == []
+
+
+async def test_a_negative_prompt_given_anew_takes_the_place_of_the_old_one_in_what_is_drawn(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with fake_app(tmp_path, engine=engine) as app:
+        recipe = Recipe(prompt=FOX, negative="fog, rain", presets=("style:watercolor",))
+        first = await app.studio.wait((await app.studio.submit(recipe)).id, 20)
+        other = await app.studio.regenerate(first.item_ids[0], negative="hail")
+        again = await app.studio.wait(other.id, 20)
+    before, after = (drawn.negative.split(", ") for drawn in engine.recipes)
+    assert before[:2] == ["fog", "rain"] and after == ["hail", *before[2:]] and len(after) > 1
+    assert engine.recipes[0].prompt == engine.recipes[1].prompt and again.recipe.negative == "hail"
+
+
+async def test_a_preset_that_a_language_model_took_nothing_of_is_added_and_told(tmp_path: Path) -> None:
+    async with FakeLLM() as fake, LLMClient(fake.url, "qwen3:4b", dialect="ollama") as model:
+        fake.say('{"prompt": "Two red foxes cross deep snow.", "negative": "", "said": ""}')
+        fake.say('{"prompt": "two red foxes, snow, transparent watercolor wash, paper grain", "negative": ""}')
+        fake.say('{"prompt": "two red foxes, snow, sharp", "negative": "", "said": ""}')
+        async with fake_app(tmp_path, writers=[model]) as app:
+            told = await app.prompts.enhance(FOX, model="flux", presets=["watercolor"])
+            kept = await app.prompts.enhance(FOX, model="sdxl", presets=["watercolor"])
+            tags = await app.prompts.enhance(FOX, model="sdxl", presets=["watercolor"])
+        assert len(fake.asked) == 3
+    assert told.prompt.startswith("Two red foxes cross deep snow. ") and "watercolor" in told.prompt.lower()
+    assert told.notes == ("qwen3:4b took up nothing of Watercolor: that was added.",) and told.by == "qwen3:4b"
+    assert kept.notes == () and tags.notes == told.notes and "watercolor" in tags.prompt
+
+
+async def test_a_style_that_names_a_preset_is_taken_up_as_one(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    async with fake_app(tmp_path, engine=engine) as app:
+        for style in ("Oil painting", "anime", "no such style"):
+            await app.studio.wait((await app.studio.submit(Recipe(prompt=FOX, style=style))).id, 20)
+        jobs = await app.studio.history(3)
+    assert [job.recipe.presets for job in reversed(jobs)] == [("style:oil-painting",), (), ()]
+    assert "oil painting" in engine.recipes[0].prompt and [one.prompt for one in engine.recipes[1:]] == [FOX, FOX]
+
+
+async def test_free_words_are_told_by_themselves_and_are_no_preset(tmp_path: Path) -> None:
+    async with fake_app(tmp_path) as app:
+        built = await app.prompts.build("a fox", style="ink on rice paper", lighting="golden hour", model="sdxl")
+    assert "took up ink on rice paper" in {change.what for change in built.changes}
+    assert built.presets == ("lighting:golden-hour",)
+
+
+@pytest.mark.parametrize("useless", ['{"prompt": "a nude woman"}', "I'm sorry, I can't help with that."])
+async def test_when_an_answer_is_of_no_use_the_next_language_model_is_asked(tmp_path: Path, useless: str) -> None:
+    async with (
+        FakeLLM() as fake,
+        LLMClient(fake.url, "qwen3:4b", dialect="ollama") as first,
+        LLMClient(fake.url, "llama3.2", dialect="ollama") as second,
+        fake_app(tmp_path, writers=[first, second]) as app,
+    ):
+        fake.answer = lambda asked: useless if asked.model == "qwen3:4b" else f"{FOX}, in soft light"
+        written = await app.prompts.enhance(FOX, model="sdxl")
+        with pytest.raises(ServiceFailed, match="qwen3"):
+            await app.prompts.enhance(FOX, model="sdxl", writer="qwen3:4b")
+        fake.answer = lambda asked: useless
+        rules = await app.prompts.enhance(FOX, model="sdxl")
+    assert written.by == "llama3.2" and "soft light" in written.prompt
+    assert len(written.notes) == 1 and written.notes[0].startswith("qwen3:4b ")
+    assert rules.by == "rules" and rules.notes[0].startswith("The rules wrote this. qwen3:4b ")
+
+
+async def test_while_a_prompt_is_written_for_a_picture_its_words_are_told_and_no_empty_ones(
+    tmp_path: Path,
+) -> None:
+    heard: list[str] = []
+    async with FakeLLM() as fake, LLMClient(fake.url, "qwen3:4b", dialect="ollama") as model:
+        text = '{"prompt": "Two red foxes cross the snow.", "negative": ""}'
+        fake.say(text, pieces=['{"pro', 'mpt": "', "Two red foxes", ' cross the snow.", "negative": ""}'])
+        async with fake_app(tmp_path, engine=FakeEngine(), writers=[model]) as app:
+            gate = fake.hold()
+            job = await app.studio.submit(Recipe(prompt=FOX, enhance=True))
+            await gate.reached.wait()
+            ended = asyncio.create_task(app.studio.wait(job.id, 20, lambda progress: heard.append(progress.message)))
+            gate.go.set()
+            assert (await ended).state == "succeeded"
+    told = [message for message in heard if message.startswith("Writing the prompt")]
+    assert told[0] == "Writing the prompt" and told[-1] == "Writing the prompt: Two red foxes cross the snow."

@@ -10,7 +10,7 @@ from workflows.families import family
 from workflows.prompts.dialects import dialect_of
 from workflows.prompts.fitting import fitted
 from workflows.prompts.spelling import spelt
-from workflows.types import Change, Wish, Written
+from workflows.types import Change, Preset, Wish, Written
 
 
 def fit(prompt: str, kind: str, words: str = "a cat on a windowsill", negative: str = "", **more: str) -> Written:
@@ -83,6 +83,12 @@ def test_lumina_gets_its_system_prompt_once() -> None:
     assert fit(once, "lumina2").prompt.count("<Prompt Start>") == 1
 
 
+@pytest.mark.parametrize("text", [r"\\)", r"\(a)", r"a\\(", r"(\\(", r"saber \(fate\)", "((((a:1.2))))", "[[a], b]"])
+def test_brackets_behind_a_backslash_are_spelt_once_too(text: str) -> None:
+    once = spelt(text, family("flux-dev"), dialect_of("flux-dev")).text
+    assert spelt(once, family("flux-dev"), dialect_of("flux-dev")).text == once
+
+
 @pytest.mark.parametrize("kind", ["flux-dev", "sdxl", "illustrious", "pony", "qwen-image", "demo"])
 @settings(max_examples=40, deadline=None)
 @given(text=st.text(alphabet=st.sampled_from("ab ,.()[]:1._\"'\\nmo8k-\u732b"), max_size=60))
@@ -90,3 +96,45 @@ def test_words_are_spelt_once_and_for_all(kind: str, text: str) -> None:
     once = spelt(text, family(kind), dialect_of(kind)).text
     assert spelt(once, family(kind), dialect_of(kind)).text == once
     fitted(text, text, Wish(words=text), family(kind), by="llama")
+
+
+def test_what_the_reply_says_of_the_wish_again_gives_way_and_the_family_s_own_words_stay_longest() -> None:
+    again = ", ".join(["one cat by the windowsill"] * 30)  # the user's words, so that none of them is an addition
+    found = fit(again, "sdxl")
+    assert found.prompt.startswith("one cat by the windowsill, ") and 60 < found.tokens <= 75
+    filled = fit("a cat on a windowsill, " + ", ".join(f"glow of lamp number {n}" for n in range(60)), "illustrious")
+    assert filled.prompt.endswith("masterpiece, best quality, very aesthetic, absurdres, newest, general")
+    assert filled.tokens <= 150 and filled.prompt.startswith("a cat on a windowsill, glow of lamp number 0, ")
+
+
+def test_a_source_that_was_given_stays_alone_and_the_rating_of_everybody_stays() -> None:
+    words = "anime girl, source_cartoon"
+    found = fit(words, "pony", words=words)
+    assert found.prompt.count("source_") == 1 and "rating_safe" in found.prompt
+    assert "rating_safe" in fit("a cat, rating_questionable", "pony", words="a cat, rating_questionable").prompt
+
+
+def test_qwen_s_ending_is_for_photographs_without_lettering() -> None:
+    assert fit("A photo of a cat.", "qwen-image", words="a photo of a cat").prompt.endswith("cinematic composition.")
+    for words in ('a photo of a mug that says "HI"', "a watercolor of a cat"):
+        assert "Ultra HD" not in fit(words, "qwen-image", words=words).prompt
+
+
+def test_an_addition_that_is_said_twice_stands_once() -> None:
+    assert fit("a cat on a windowsill, warm light, Warm light", "sdxl").prompt.count("arm light") == 1
+
+
+def test_the_demo_model_is_ruled_out_nothing_that_was_not_asked_for() -> None:
+    fog = Preset(id="fog", name="Fog", kind="lighting", text="fog", negative="hard shadows")
+    wish = Wish(words="three red stars", presets=(fog,), negative="blue")
+    assert fitted("three red stars", "", wish, family("demo"), by="rules").negative in {"", "blue"}
+
+
+def test_a_wish_for_photorealism_does_not_rule_photographs_out() -> None:
+    found = fit("a photorealistic oil painting", "sd15", negative="photo", words="a photorealism oil painting of a cat")
+    assert "photo" not in found.negative.split(", ")
+
+
+def test_only_encoders_that_read_english_alone_are_said_to() -> None:
+    assert fit("ein Hund und eine Katze", "sdxl", words="ein Hund und eine Katze").notes
+    assert fit("ein Hund und eine Katze", "qwen-image", words="ein Hund und eine Katze").notes == ()

@@ -147,3 +147,19 @@ def test_any_prompt_has_a_report(prompt: str, name: str) -> None:
 )
 def test_long_prompts_are_read_in_time(piece: str) -> None:
     assert report(piece * 8000, family("sdxl"), SHELF).family == "sdxl"
+
+
+def test_marks_that_no_encoder_reads_are_named() -> None:
+    problems = wrong('<lora:x:0.8> a knight BREAK a {red|blue} flag over __city__, "BREAK"', "sdxl")
+    assert problems == ["<lora:x:0.8>", "BREAK", "{red|blue}", "__city__"]
+    assert wrong('a sign that says "BREAK {a|b}"', "sdxl") == []
+
+
+def test_the_subject_is_the_thing_and_not_that_it_says_something() -> None:
+    assert report('a poster that says "OPEN"', family("qwen-image")).subject == "poster"
+    assert report("knight BREAK castle", family("sdxl")).subject == "knight"
+
+
+def test_a_model_of_simple_captions_is_not_told_to_say_more() -> None:
+    assert report("three red stars", family("demo")).problems == ()
+    assert report("cat", family("z-image-turbo")).problems[0].what.startswith("1 word, ")

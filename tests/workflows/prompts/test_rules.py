@@ -52,6 +52,11 @@ def test_the_user_s_medium_is_never_changed() -> None:
         ("An old man sits on a bench.", "An old man sits on a bench. "),
         ("please create an image of a cat", "An image of a cat."),
         ("Berlin at night", "A photograph of Berlin at night."),
+        ("octopus", "A photograph of an octopus."),
+        ("kids playing football", "A photograph of kids playing football."),
+        ("pov of a skateboarder on a ramp", "A photographic pov of a skateboarder on a ramp."),
+        ("could you please draw me a fox? thank you so much!", "A photograph of a fox."),
+        ("a girl in the style of Greg Rutkowski", "A girl in the style of Greg Rutkowski."),
     ],
 )
 def test_sentences_begin_as_the_words_allow(words: str, begins: str) -> None:
@@ -149,3 +154,100 @@ def test_videos_are_told_how_the_camera_moves() -> None:
 def test_other_languages_stay_as_they_are_with_a_note_where_only_english_is_read() -> None:
     assert wrote("一只猫", "qwen-image").prompt == "一只猫。"
     assert any("reads English" in note for note in wrote("ein Hund und eine Katze", "sdxl").notes)
+
+
+CATEGORY = preset(
+    "category", "Photography", "photograph, natural lens perspective, true surface texture, fine tonal gradation"
+)
+TYPE = preset(
+    "type", "Portrait", "portrait photograph, sharp focus on the eyes, natural skin texture, simple background tones"
+)
+PENN = preset(
+    "artist",
+    "Irving Penn",
+    "black and white studio portrait, bare gray corner formed by two flats, soft north skylight, sculptural stillness, "
+    "plain worn floor, economical props, rich platinum print tones, austere elegance",
+    artist="Irving Penn",
+)
+NIGHT = preset("option", "Night", "night, dark sky, pools of artificial light", path="time-of-day:night")
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "sd15", "pony", "illustrious"])
+def test_of_a_path_the_most_special_comes_first_and_the_category_goes_first(kind: str) -> None:
+    found = wrote("a lighthouse keeper on a rocky shore", kind, CATEGORY, TYPE, PENN, NIGHT)
+    special = [*PENN.text.split(", "), *NIGHT.text.split(", ")]
+    assert all(part in found.prompt for part in special) and found.tokens <= (found.budget or 0)
+    places = [found.prompt.find(part) for part in (special[0], "portrait photograph", "natural lens perspective")]
+    assert places == sorted(places) or places[2] < 0
+    if kind in {"sdxl", "sd15"}:
+        assert "natural lens perspective" not in found.prompt
+        assert any("all of Photography" in change.what for change in found.changes)
+
+
+def test_where_even_the_picks_do_not_fit_each_keeps_what_it_says_first() -> None:
+    many = [
+        preset("option", f"Option {n}", f"mark {n}, of the {n} th kind, seen in {n} ways, all over") for n in range(9)
+    ]
+    found = wrote("a lighthouse keeper on a rocky shore", "sdxl", CATEGORY, PENN, *many)
+    assert all(f"mark {n}" in found.prompt for n in range(9)) and "by Irving Penn, black and white" in found.prompt
+    assert found.tokens <= 75
+
+
+def test_the_medium_of_a_category_leads_where_nothing_below_it_names_one() -> None:
+    hokusai = preset("artist", "A", "strong contour lines, flat color")
+    prompt = wrote("a queen", "sdxl", CATEGORY, hokusai).prompt
+    assert prompt.startswith("a queen, photograph, strong contour lines, flat color, natural lens perspective")
+
+
+@pytest.mark.parametrize(
+    ("words", "never"),
+    [
+        ("three firefighters and a dalmatian on a fire engine", ["flicker", "the figure,"]),
+        ("app icon of a paper plane", ["depth", "distance", "shadow"]),
+        ("a map of the London Underground", ["horizon", "depth", "shadow"]),
+        ("a can of Coca-Cola on a beach towel", ["horizon", "water"]),
+        ("a wheat field by Vincent van Gogh", ["highlights"]),
+        ("a small attic bedroom at night", ["horizon"]),
+        ("a crowd at a rock concert", ["long and soft", "daylight"]),
+        ("a moonlit cemetery, close-up of a raven", ["skin", "hair"]),
+        ("a nun praying in a gothic cathedral", ["the structure"]),
+        ("roman legionaries marching across a bridge", ["the structure", "the figure,"]),
+        ("a giant squid attacking a ship", ["off the center"]),
+    ],
+)
+def test_nothing_is_added_that_the_picture_cannot_have(words: str, never: list[str]) -> None:
+    for kind in ("flux-dev", "z-image-turbo", "sd35"):
+        added = " ".join(wrote(words, kind).added[1:]).lower()
+        assert not [word for word in never if word in added]
+
+
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        ("a lighthouse keeper on a rocky shore", "a lighthouse"),
+        ("roman legionaries marching across a bridge", "roman"),
+        ("a giant squid attacking a ship", "a giant"),
+        ("a beach with no people", "no humans, a beach"),
+        ("two women hugging at an airport", "2girls, two women"),
+        ("a man and a woman under an umbrella", "1boy, 1girl, a man"),
+        ("two women and a dog", "2girls, two women and a dog"),
+        ("two women with two men", "two women with"),
+    ],
+)
+def test_people_are_counted_in_tags_only_where_that_is_sure(words: str, begins: str) -> None:
+    assert wrote(words, "illustrious").prompt.startswith(begins)
+
+
+def test_marks_that_no_encoder_reads_are_taken_out_and_wildcards_stay() -> None:
+    words = "<lora:add_detail:0.8> a knight BREAK embedding:bad_hands, a {red|blue} flag over __city__"
+    assert wrote(words, "flux-kontext").prompt == "A knight, a {red|blue} flag over __city__."
+    found = wrote(words, "sdxl")
+    assert found.prompt.startswith("a knight, embedding:bad_hands, a {red|blue} flag over __city__")
+    whats = [change.what for change in found.changes]
+    assert "took out <lora:add_detail:0.8>" in whats and "wrote BREAK as a comma" in whats
+    assert wrote("DO NOT BREAK THE GLASS, a poster", "sdxl").prompt.startswith("DO NOT BREAK THE GLASS")
+    assert "<lora:x:1>" in wrote("<lora:x:1>", "flux-dev").prompt
+
+
+def test_a_map_is_not_told_to_have_no_text() -> None:
+    assert "text" not in wrote("a map of an island", "sdxl").negative.split(", ")

@@ -11,7 +11,7 @@ from clients.llm_client import LLMClient
 from tests.fake_llm import FakeLLM
 from tests.fakes import fake_app
 from workflows.errors import NotFound, ServiceFailed
-from workflows.types import LAST_MESSAGES
+from workflows.types import LAST_MESSAGES, Spoken
 
 
 async def test_the_rules_change_the_wish_message_by_message(tmp_path: Path) -> None:
@@ -46,6 +46,14 @@ async def test_another_family_begins_anew_under_the_same_id(tmp_path: Path) -> N
     assert same.reset == "" and "flux-dev" in other.reset and asked.reset == "asked"
     assert (other.turn, other.written.words, asked.turn, asked.written.words) == (1, "a castle", 1, "a cave")
     assert [message.content for message in kept.messages if message.role == "user"] == ["a cave"]
+
+
+async def test_a_change_for_another_family_is_made_to_the_wish_so_far(tmp_path: Path) -> None:
+    async with fake_app(tmp_path) as app:
+        first = await app.prompts.converse("a lighthouse", model="sdxl")
+        other = await app.prompts.converse("add a storm", conversation_id=first.conversation_id, model="flux")
+    assert other.reset and other.turn == 1
+    assert "lighthouse" in other.written.prompt and "storm" in other.written.prompt
 
 
 async def test_a_reset_forgets_what_was_said_and_keeps_the_id(tmp_path: Path) -> None:
@@ -126,3 +134,26 @@ async def test_two_messages_of_one_conversation_are_answered_in_turn(tmp_path: P
         kept = await app.prompts.conversation(first.conversation_id)
     assert {hat.turn, boat.turn} == {2, 3} and kept.turns == 3
     assert "hat" in kept.words and "boat" in kept.words
+
+
+async def test_a_message_that_comes_while_one_waits_is_answered_after_it(tmp_path: Path) -> None:
+    async with fake_app(tmp_path) as app:
+        cid = (await app.prompts.converse("a lighthouse", model="sdxl")).conversation_id
+
+        def add(thing: str) -> asyncio.Task[Spoken]:
+            return asyncio.create_task(app.prompts.converse(f"add a {thing}", conversation_id=cid))
+
+        hat, boat = add("hat"), add("boat")
+        await hat
+        cat = add("cat")
+        assert ((await boat).turn, (await cat).turn) == (3, 4)
+        assert "boat" in (await cat).written.words
+
+
+async def test_two_processes_answer_one_conversation_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    async with fake_app(tmp_path) as one, fake_app(tmp_path) as other:
+        cid = (await one.prompts.converse("a lighthouse", model="sdxl")).conversation_id
+        said = [app.prompts.converse(f"add a {it}", conversation_id=cid) for it, app in (("hat", one), ("boat", other))]
+        turns = {spoken.turn for spoken in await asyncio.gather(*said)}
+        kept = await one.prompts.conversation(cid)
+    assert turns == {2, 3} and "hat" in kept.words and "boat" in kept.words

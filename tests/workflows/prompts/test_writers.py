@@ -106,6 +106,16 @@ async def test_one_failure_among_answers_sends_nobody_to_rest() -> None:
                 await writers.ask(HELLO)
 
 
+async def test_what_its_owner_has_to_mend_sends_no_model_to_rest() -> None:
+    replies: list[str | Exception] = [ModelMissing("ollama pull it")] * (FAILURES + 1)
+    first = Scripted("first", [*replies, "there it is"])
+    writers = Writers(models=[first], clock=Clock())
+    for _ in replies:
+        with pytest.raises(ModelMissing):
+            await writers.ask(HELLO)
+    assert (await writers.ask(HELLO)).text == "there it is"
+
+
 async def test_a_model_asked_by_name_is_not_replaced() -> None:
     first, second = Scripted("first", ["yes"]), Scripted("second", [down("second")])
     with pytest.raises(ServiceUnavailable, match="second is down"):
