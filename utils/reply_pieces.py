@@ -16,7 +16,7 @@ _LONGEST_TAG = 28
 _PROMPT_KEY = re.compile(r'["\'](?:(?:positive|enhanced|final|image)_?)?prompt["\']\s*:\s*(?=(\S))', re.IGNORECASE)
 _LONGEST_KEY = 60
 MOST_HELD = 100
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": " "}
 _UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff`]"
 )

@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clients._llm.dialects import is_strict
@@ -141,6 +141,7 @@ def cut(text: str, places: list[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise(ends)]
 
 
+@example(prompt="a\bb\fc", negative="", escaped=True, thoughts="", places=[1])
 @given(
     prompt=st.text(max_size=120)
     | st.lists(st.sampled_from(['"', "\\", "**", "a", "\n", ". ", "😀", "é"])).map("".join),

@@ -132,7 +132,7 @@ class PromptDesk:
             return recipe, None
         chosen = await self._picked({}, recipe.presets)
         wish = Wish.checked(words=recipe.prompt, negative=recipe.negative, presets=chosen.presets, style=chosen.style)
-        target = Target(family=known_family(family), model=recipe.model or "")
+        target = Target(family=await asyncio.to_thread(known_family, family), model=recipe.model or "")
         order = Order(writer=AUTO if recipe.enhance else RULES, listener=listener)
         written = await self._write(wish, target, "oneshot", order)
         wording = Wording(prompt=written.prompt, negative=written.negative, by=written.by)

@@ -28,7 +28,7 @@ TRIES = 3
 """How often a message is answered at most, when another process answers one of the same conversation meanwhile."""
 
 
-class Overtaken(BadRecipe):
+class Overtaken(Exception):
     """The conversation went on while a message of it was answered."""
 
 
@@ -67,12 +67,14 @@ class Talks:
         """
         await self.scribe.admit(said.message)
         if conversation_id is None:
-            return await self._answer(said, None)
+            with suppress(Overtaken):
+                return await self._answer(said, None)
+            raise _overtaken(said.begin_as)
         async with self._turn_of(conversation_id):
-            for _ in range(TRIES - 1):
+            for _ in range(TRIES):
                 with suppress(Overtaken):
                     return await self._answer(said, await self.find(conversation_id))
-            return await self._answer(said, await self.find(conversation_id))
+        raise _overtaken(conversation_id)
 
     async def find(self, conversation_id: str) -> Conversation:
         """With its last messages. Raises NotFound."""
@@ -113,7 +115,8 @@ class Talks:
     async def _target(self, said: Said, before: Conversation | None) -> tuple[Target, str]:
         """What is written for from here on, and why the conversation begins anew, if it does."""
         if before is not None and said.model in {AUTO, "", before.model, before.family}:
-            return Target(family=known_family(before.family), model=before.model), "asked" if said.reset else ""
+            family = await asyncio.to_thread(known_family, before.family)
+            return Target(family=family, model=before.model), "asked" if said.reset else ""
         target = await self.targets.find(said.model, said.message)
         if before is None or target.name == before.family or not before.turns:
             return target, "asked" if before is not None and said.reset else ""
@@ -155,7 +158,11 @@ class Talks:
         if forget:
             await self.kept.reset(talk.id)
         if not await self.kept.save(after, said, talk.turns):
-            raise Overtaken("conversation_id", talk.id, "it went on elsewhere meanwhile; send the message again")
+            raise Overtaken
+
+
+def _overtaken(conversation_id: str) -> BadRecipe:
+    return BadRecipe("conversation_id", conversation_id, "it went on elsewhere meanwhile; send the message again")
 
 
 def _begun(before: Conversation | None, target: Target, begin_as: str) -> Conversation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -106,9 +106,9 @@ class Scribe:
             except Useless as error:
                 useless[error.by] = error
                 if order.writer not in {AUTO, MODEL} or len(useless) == len(self.writers.names):
-                    raise next(iter(useless.values())) from error
+                    raise _first(useless) from error
             except (ServiceError, ExtraMissing) as error:
-                raise next(iter(useless.values()), error) from error
+                raise (_first(useless) if useless else error) from error
             else:
                 return written.but(notes=(*map(str, useless.values()), *written.notes))
 
@@ -125,7 +125,7 @@ class Scribe:
         text = f"{wish.words}, {reply.prompt}" if notes[len(answered.failures) :] else reply.prompt
         by, adult = answered.by, self.rules.adult
         if faithful and (missed := await asyncio.to_thread(left_out, wish, text)):
-            text, note = _with_picks(text, missed, target.family, by)
+            text, note = await asyncio.to_thread(_with_picks, text, missed, target.family, by)
             notes.append(note)
         written = await asyncio.to_thread(
             fitted, text, reply.negative, wish, target.family, by=by, adult=adult, model=target.model
@@ -162,6 +162,10 @@ def _with_picks(prompt: str, missed: Sequence[Preset], family: Family, by: str) 
     if form == "plain":
         return prompt, f"Left out {names}: {family.profile.title} knows no such words."
     return taken_up(prompt, missed, form), f"{by} took up nothing of {names}: that was added."
+
+
+def _first(useless: Mapping[str, Useless]) -> ServiceFailed:
+    return ServiceFailed(str(next(iter(useless.values()))))
 
 
 def _hearing(listener: Listener | None) -> Callable[[], Callable[[str], None] | None]:
