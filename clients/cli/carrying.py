@@ -108,7 +108,7 @@ def deliver(answer: Answer, output: Path | None) -> None:
 
 def tell(answer: Answer) -> None:
     if "wording" in answer:
-        out.print(f"[dim]drawn as: {safe(answer['wording']['prompt'])}[/dim]")
+        _tell_wording(answer["wording"])
     for row in answer.get("attempts", []):
         mark = {True: "[green]✓[/green]", False: "[yellow]✗[/yellow]"}.get(row.get("passed"), "·")
         reason = safe(row.get("reason", "not judged"))
@@ -124,6 +124,13 @@ def tell(answer: Answer) -> None:
     copied = answer.get("output", [])
     for path in [*filed, *([copied] if isinstance(copied, str) else copied)]:
         out.print(f"[bold]{safe(path)}[/bold]")
+
+
+def _tell_wording(wording: Mapping[str, Any]) -> None:
+    """What was drawn instead of the user's own words, and why."""
+    changes = [f"{change['what']}: {change['why']}" for change in wording.get("changes", [])]
+    for line in (f"drawn as: {wording['prompt']}", *changes, *wording.get("notes", [])):
+        out.print(f"[dim]{safe(line)}[/dim]")
 
 
 def exit_code(job: Job) -> int:

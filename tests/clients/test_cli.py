@@ -65,6 +65,15 @@ def test_a_picture_the_judge_refused_is_code_three_and_still_delivered(home: Pat
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_preset_tells_what_was_drawn_and_why(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = FakeEngine()
+    assert command(home, engine)("a lighthouse", "--preset", "watercolor", "--preset", "mood:epic") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert engine.recipes[0].prompt.split(",")[0].split(".")[0] in shown.partition("drawn as: ")[2]
+    assert "took up Watercolor" in shown and "took up Epic" in shown
+    assert command(home)("a lighthouse", "--preset", "watercolour-ish") == 1
+
+
 def test_several_pictures_get_numbered_copies(home: Path, tmp_path: Path) -> None:
     assert command(home)("a circle", "--count", "2", "-o", str(tmp_path / "c.png")) == 0
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["c-2.png", "c.png"]
