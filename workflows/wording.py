@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import inflect
 
 EMPHASIS = (1.0, 1.3, 1.6)
 """Weight of what is emphasised in rounds 1, 2, 3; later rounds keep the last. Beyond 1.6 CLIP encoders distort."""
@@ -161,15 +156,10 @@ def said(prompt: str, wishes: Sequence[str], round_: int) -> str:
 
 def against_doubles(noun: str) -> str:
     """The negative wording against more than one of a thing."""
-    plural = _inflector().plural_noun(noun) or f"{noun}s"  # pyright: ignore[reportArgumentType]
+    from utils.reading.phrases import inflector  # its tables are not needed before a picture failed
+
+    plural = inflector().plural_noun(noun) or f"{noun}s"  # pyright: ignore[reportArgumentType]
     return f"multiple {plural}, duplicate, cloned, ghosting, mirrored, two {plural}, extra {noun}"
-
-
-@cache
-def _inflector() -> inflect.engine:
-    import inflect
-
-    return inflect.engine()
 
 
 def joined(*parts: str) -> str:

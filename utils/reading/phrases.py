@@ -358,18 +358,19 @@ def singular(noun: str) -> str:
         return noun
     if len(noun) < 2 or not noun.isalpha():
         return noun
-    return _inflector().singular_noun(noun) or noun  # pyright: ignore[reportArgumentType]
+    return inflector().singular_noun(noun) or noun  # pyright: ignore[reportArgumentType]
 
 
 def plural(noun: str) -> str:
     """More than one of these: "star" -> "stars"."""
     if len(noun) < 2 or not noun.isalpha():
         return noun
-    return _inflector().plural_noun(noun) or f"{noun}s"  # pyright: ignore[reportArgumentType]
+    return inflector().plural_noun(noun) or f"{noun}s"  # pyright: ignore[reportArgumentType]
 
 
 @cache
-def _inflector() -> inflect.engine:
+def inflector() -> inflect.engine:
+    """English plurals and singulars; the first call imports a library, off the event loop. The one place that does."""
     with _IMPORTING, _unchecked():
         import inflect
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from utils.tokens import estimate
 from workflows.families import Family
@@ -79,7 +79,7 @@ def assembled(
     dialect = dialect_of(family.profile.name)
     reading = Reading(own.text, wish, family)
     first, last = _own_words(dialect, reading, draft, adult=adult)
-    units, over = _within_budget([*first, *_once(draft.units, dialect), *last], first, last, dialect)
+    units, over = _within_budget([*first, *_once(_body(draft.units, dialect), dialect), *last], first, last, dialect)
     prompt = _text(units, dialect)
     negative, told = _negative(draft, own, wish, family, reading, adult=adult)
     changes = [*draft.changes, *(unit.change for unit in units if unit.change), *told, *over]
@@ -103,8 +103,10 @@ def assembled(
 
 
 def _own_words(dialect: Dialect, reading: Reading, draft: Draft, *, adult: bool) -> tuple[list[Unit], list[Unit]]:
-    """What the family wants before and after all else; without what is there already."""
+    """What the family wants before and after all else; without what is there already, but for the tags that have to
+    stand first: those come from where they stand in the draft."""
     there = {_plain(part) for unit in draft.units for part in unit.text.split(",")}
+    own = {_plain(part) for unit in draft.units if unit.own for part in unit.text.split(",")}
     source = dialect.sources.get("furry" if "furry" in dialect.sources and _furry(reading) else reading.look, "")
     sourced = any(part.startswith("source ") for part in there)
     rating = [] if adult or not dialect.rating else [dialect.rating]
@@ -112,12 +114,26 @@ def _own_words(dialect: Dialect, reading: Reading, draft: Draft, *, adult: bool)
     fits = not dialect.last_for or (reading.look in dialect.last_for and not reading.writes)
     after = [*(dialect.last if fits else ()), *(rating if dialect.rating_last else [])]
     before += [] if dialect.rating_last else rating
-    first = [Unit.extra(word, _of_its_own(word, dialect)) for word in before if _plain(word) not in there]
+    tags = {_plain(tag) for tag in dialect.first}
+    first = [
+        Unit(word, own=True) if _plain(word) in own & tags else Unit.extra(word, _of_its_own(word, dialect))
+        for word in before
+        if _plain(word) not in there - tags
+    ]
     last = [Unit.extra(word, _of_its_own(word, dialect)) for word in after if _plain(word) not in there]
     if dialect.system and not draft_has(draft, dialect.system):
         why = "its encoder was trained with it"
         first.insert(0, Unit.extra(dialect.system, Change(what="put its system prompt first", why=why)))
     return first, last
+
+
+def _body(units: Sequence[Unit], dialect: Dialect) -> list[Unit]:
+    """The units without the tags that stand before them all."""
+    tags = {_plain(tag) for tag in dialect.first}
+    if not tags:
+        return list(units)
+    kept = [(unit, [part for part in unit.text.split(",") if _plain(part) not in tags]) for unit in units]
+    return [replace(unit, text=",".join(parts).strip()) for unit, parts in kept if parts]
 
 
 def draft_has(draft: Draft, text: str) -> bool:

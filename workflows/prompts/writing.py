@@ -116,13 +116,14 @@ class Scribe:
         self, wish: Wish, target: Target, order: Order, messages: Sequence[Message], faithful: bool
     ) -> Written:
         answered, reply = await self._reply(messages, order)
-        notes = list(answered.failures)
-        if faithful and (gone := await asyncio.to_thread(lost, wish.words, reply.prompt)):
+        notes, text = list(answered.failures), reply.prompt
+        if faithful and (gone := await asyncio.to_thread(lost, wish.words, text)):
             said = Message(role="assistant", content=answered.text[:MAX_MESSAGE])
             answered, reply = await self._reply([*messages, said, _reminder(gone)], order)
-            if gone := await asyncio.to_thread(lost, wish.words, reply.prompt):
+            text = reply.prompt
+            if gone := await asyncio.to_thread(lost, wish.words, text):
                 notes.append(f"{answered.by} left out {', '.join(gone)}: your words stand in front.")
-        text = f"{wish.words}, {reply.prompt}" if notes[len(answered.failures) :] else reply.prompt
+                text = f"{wish.words}, {text}"
         by, adult = answered.by, self.rules.adult
         if faithful and (missed := await asyncio.to_thread(left_out, wish, text)):
             text, note = await asyncio.to_thread(_with_picks, text, missed, target.family, by)

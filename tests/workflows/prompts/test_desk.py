@@ -11,6 +11,7 @@ from clients.llm_client import LLMClient
 from tests.fake_llm import FakeLLM
 from tests.fake_models import FakeFiles, checkpoint
 from tests.fakes import FakeEngine, FakeJudge, fake_app
+from tests.workflows.prompts.test_writers import Scripted
 from workflows.app import App
 from workflows.catalog import Catalog
 from workflows.choosing import Chooser
@@ -264,3 +265,12 @@ async def test_while_a_prompt_is_written_for_a_picture_its_words_are_told_and_no
             assert (await ended).state == "succeeded"
     told = [message for message in heard if message.startswith("Writing the prompt")]
     assert told[0] == "Writing the prompt" and told[-1] == "Writing the prompt: Two red foxes cross the snow."
+
+
+async def test_a_second_try_that_keeps_the_words_is_taken_as_it_is(tmp_path: Path) -> None:
+    first = Scripted("first", [ServiceUnavailable("first is down."), '{"prompt": "Two red foxes cross the snow."}'])
+    second = Scripted("second", ['{"prompt": "A red animal in the snow."}'])
+    async with fake_app(tmp_path, writers=[first, second]) as app:
+        written = await app.prompts.enhance(FOX, model="flux")
+    assert (written.prompt, written.by) == ("Two red foxes cross the snow.", "first")
+    assert not any("left out" in note for note in written.notes)

@@ -138,3 +138,9 @@ def test_a_wish_for_photorealism_does_not_rule_photographs_out() -> None:
 def test_only_encoders_that_read_english_alone_are_said_to() -> None:
     assert fit("ein Hund und eine Katze", "sdxl", words="ein Hund und eine Katze").notes
     assert fit("ein Hund und eine Katze", "qwen-image", words="ein Hund und eine Katze").notes == ()
+
+
+def test_score_tags_stand_first_and_in_their_order_wherever_they_were_written() -> None:
+    found = fitted("score_8_up, a cat, score_9", "", Wish(words="a cat, score_9"), family("pony"), by="rules")
+    assert found.prompt.startswith(f"{', '.join(dialect_of('pony').first)}, ")
+    assert found.prompt.count("score_9") == 1 and "score_9" not in found.added
