@@ -92,6 +92,25 @@ class Settings(BaseSettings):
     weights are on this machine; off: none."""
     atelier_idle_unload: float = Field(default=600.0, ge=0.0)
     """Seconds after the last render until the in-process models leave memory; 0: never."""
+    atelier_trash_days: float = Field(default=30.0, ge=0.0)
+    """Days that deleted pictures can be restored; 0: they are gone at once."""
+    atelier_c2pa_cert: Path | None = None
+    """Certificate chain (PEM) with which every picture is signed (C2PA); unset: none is."""
+    atelier_c2pa_key: Path | None = None
+    """Its private key (PEM)."""
+    minio_endpoint: str | None = None
+    """Any S3 server (host:port or URL) where the pictures lie; unset: in ATELIER_HOME."""
+    minio_public_endpoint: str | None = None
+    """How browsers and clients reach it, for links; unset: as MINIO_ENDPOINT."""
+    minio_access_key: SecretStr | None = None
+    minio_secret_key: SecretStr | None = None
+    minio_bucket: str = "comfy-gen"
+    """Made on first use; never made public."""
+    minio_secure: bool | None = None
+    """Whether it speaks TLS; unset: as the URL says, or no."""
+    minio_region: str | None = None
+    database_url: SecretStr | None = None
+    """postgresql://user:password@host/name, for several machines; unset: SQLite in ATELIER_HOME."""
     comfyui_url: str | None = Field(default=None, validation_alias=AliasChoices("comfyui_url", "comfyui_host"))
     """One ComfyUI server; unset: the one on 127.0.0.1:8188 when it answers; off: none, not even that one."""
     comfyui_urls: Annotated[tuple[str, ...], NoDecode] = ()

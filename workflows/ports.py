@@ -7,6 +7,7 @@ StorageError, judges none but ExtraMissing and ServiceError.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from workflows.types import (
@@ -14,6 +15,7 @@ from workflows.types import (
     Conversation,
     DraftedGraph,
     EngineStatus,
+    Facets,
     FamilyProfile,
     FoundModel,
     HistoryEntry,
@@ -336,12 +338,81 @@ class Items(Protocol):
 
     async def search(self, query: ItemQuery) -> Page: ...
 
-    async def remove(self, item_id: str) -> bool: ...
-
-    async def children(self, item_id: str) -> Sequence[Item]: ...
+    async def children(self, item_id: str) -> Sequence[Item]:
+        """What was made from it, newest first, the trash apart."""
+        ...
 
     async def of_job(self, job_id: str) -> Sequence[Item]:
-        """What one job filed, oldest first."""
+        """What one job filed, oldest first, the trash included."""
+        ...
+
+    async def facets(self) -> Facets: ...
+
+
+class Filing(Protocol):
+    """What changes the rows of the gallery besides jobs. Raises StorageError."""
+
+    async def add(self, items: Sequence[Item]) -> None:
+        """File pictures that no job made, all or none."""
+        ...
+
+    async def change(self, item_id: str, change: Callable[[Item], Item]) -> Item | None:
+        """Write what `change` makes of the row, in one transaction (tags, favourite, deleted); None: no such row.
+
+        `change` is pure and may be called again; what it raises is raised, and nothing is written.
+        """
+        ...
+
+    async def remove(self, item_id: str) -> bool:
+        """Drop the row with all that hangs on it; False when there was none."""
+        ...
+
+    async def trashed(self, before: datetime, limit: int) -> Sequence[Item]:
+        """What went to the trash before that moment, oldest first."""
+        ...
+
+
+class Likenesses(Protocol):
+    """Embeddings and fingerprints of the gallery's pictures. A vector is float16, little-endian, of length 1."""
+
+    async def missing(self, model: str, limit: int) -> Sequence[Item]:
+        """Pictures without a vector of this model, newest first, the trash apart."""
+        ...
+
+    async def keep(self, model: str, vectors: Mapping[str, bytes]) -> None:
+        """By item id; ids that are gone are passed over."""
+        ...
+
+    async def vector(self, model: str, item_id: str) -> bytes | None: ...
+
+    async def near(self, model: str, vector: bytes, limit: int) -> Sequence[tuple[str, float]]:
+        """(item id, cosine similarity), most alike first, the trash apart."""
+        ...
+
+    async def twins(self, distance: int, limit: int) -> Sequence[Sequence[str]]:
+        """Groups of item ids, newest first, whose fingerprints differ from the group's first in at most that many
+        bits."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns pictures into vectors that lie near each other when the pictures are alike. Raises ExtraMissing."""
+
+    @property
+    def name(self) -> str:
+        """Of the model and its weights: vectors of two names cannot be compared."""
+        ...
+
+    async def embed(self, pictures: Sequence[Media]) -> Sequence[bytes]:
+        """A vector for each, as Likenesses keeps them. Off the event loop."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs a finished file with a certificate (C2PA). Blocking."""
+
+    def sign(self, media: Media, source_type: str, title: str) -> Media:
+        """The same picture with a signed manifest in it. `source_type`: an IPTC digital source type's URI."""
         ...
 
 

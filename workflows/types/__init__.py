@@ -44,6 +44,7 @@ from workflows.types.models import (
     TrackRecord,
 )
 from workflows.types.pictures import (
+    Facets,
     Item,
     ItemQuery,
     Location,
@@ -149,6 +150,7 @@ __all__ = [
     "HistoryEntry",
     "HistoryPage",
     "HistoryQuery",
+    "Facets",
     "Item",
     "ItemQuery",
     "Job",

@@ -37,7 +37,15 @@ class Item(Value):
     score: float | None = None
     passed: bool | None = None
     favourite: bool = False
+    tags: tuple[str, ...] = ()
+    """The user's own words for it, casefolded, sorted, each once."""
     parent_id: str | None = None
+    source: str | None = None
+    """The program that made it, of a picture that was imported: ComfyUI, A1111, ..."""
+    fingerprint: str | None = None
+    """Difference hash of the pixels, 16 hex digits: near duplicates differ in few bits."""
+    deleted: datetime | None = None
+    """When it went to the trash; its file then lies under `trash/` and its key."""
     recipe: Recipe
     """The user's own request, completed: rendering it again gives the first attempt."""
     rendered: Recipe
@@ -53,8 +61,17 @@ class ItemQuery(Value):
     cursor: str | None = Field(default=None, max_length=200)
     query: str = Field(default="", max_length=500)
     model: str | None = None
+    lora: str | None = None
+    """Name of a LoRA that it was drawn with, with or without folder and ending."""
+    engine: str | None = None
+    tag: str | None = None
     min_score: float | None = None
     since: datetime | None = None
+    until: datetime | None = None
+    similar_to: str | None = None
+    """Id of the picture to be alike; answered by the gallery, most alike first. Only with a CLIP model."""
+    deleted: bool = False
+    """What is in the trash, instead of what is not."""
     favourite: bool | None = None
     kind: Literal["image", "video"] | None = None
     prefix: str = Field(default="", max_length=200)
@@ -69,6 +86,17 @@ class Page(Value):
     cursor: str | None = None
     total: int
     """Items that match the filters, not only those on this page."""
+    likeness: tuple[float, ...] = ()
+    """With similar_to: the cosine similarity of each item, -1 to 1."""
+
+
+class Facets(Value):
+    """What the gallery's rows can be filtered by, each value with its count, commonest first; the trash apart."""
+
+    models: tuple[tuple[str, int], ...] = ()
+    loras: tuple[tuple[str, int], ...] = ()
+    engines: tuple[tuple[str, int], ...] = ()
+    tags: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +105,5 @@ class Location:
 
     path: str | None
     url: str
+    waiting: bool = False
+    """Kept on this machine until the object store can take it."""

@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from workflows.types.values import Value
 
-Task = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "face_restore", "remove_background"]
-WORDLESS: frozenset[Task] = frozenset({"upscale", "face_restore", "remove_background"})
+Task = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "face_restore", "remove_background", "unknown"]
+"""unknown: of a picture from elsewhere that does not say how it was made; no engine draws it."""
+WORDLESS: frozenset[Task] = frozenset({"upscale", "face_restore", "remove_background", "unknown"})
 """Tasks that need no prompt: they work on a picture that is there."""
 ControlKind = Literal["canny", "depth", "openpose", "tile", "lineart", "scribble", "softedge", "normal", "segment"]
 ReferenceMode = Literal["auto", "style", "edit"]

@@ -1,0 +1,1 @@
+"""Real servers that tests start for themselves, from the package registries, on loopback."""
