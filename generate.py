@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 from clients.cli import Parts, run
-from clients.config import load_settings
+from clients.config import Settings, load_settings
 from clients.doctor import Finding, examine
 from clients.wiring import DEMO, comfyui_servers, open_app
 from clients.wiring.models import model_places
 from workflows.app import App
 from workflows.stamp import own_version
+from workflows.types import ServerStatus
 
 
 def main() -> None:
@@ -27,7 +28,15 @@ def _open_app() -> AbstractAsyncContextManager[App]:
 
 def _examine() -> Sequence[Finding]:
     settings = load_settings()
-    return examine(settings, DEMO, asyncio.run(comfyui_servers(settings)), model_places(settings))
+    servers, storage = asyncio.run(_outside(settings))
+    return examine(settings, DEMO, servers, model_places(settings), storage)
+
+
+async def _outside(settings: Settings) -> tuple[Sequence[ServerStatus], dict[str, str | None]]:
+    """How what the settings name besides this machine is."""
+    from clients.wiring.storage import storage_faults
+
+    return await comfyui_servers(settings), await storage_faults(settings)
 
 
 def _serve(arguments: Sequence[str]) -> None:

@@ -71,12 +71,13 @@ def serve(asked: argparse.Namespace, wire: Wire | None) -> int:
 
 async def _serve_http(server: StudioServer, settings: Settings, asked: argparse.Namespace) -> None:
     from clients.tools.serving import check_bind, http_app, serve_http
-    from clients.web import routes
+    from clients.web import entrance, routes
 
     token = settings.atelier_token.get_secret_value() if settings.atelier_token else None
     check_bind(asked.host, token, settings.atelier_allowed_hosts)
     hosts = settings.atelier_allowed_hosts
-    app = http_app(server, token=token, allowed_hosts=hosts, routes=routes(server.door.app))
+    pages = routes(server.door.app)
+    app = http_app(server, token=token, allowed_hosts=hosts, routes=pages, entrance=entrance(token))
     await serve_http(server, app, asked.host, asked.port)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -30,6 +30,8 @@ LISTS = (
     "ollama_model",
 )
 """Settings that are lists with commas."""
+DATABASES = ("postgresql", "postgres", "sqlite")
+"""Schemes that DATABASE_URL can have."""
 USUAL_COMFYUI = "http://127.0.0.1:8188"
 """Where a ComfyUI on this machine listens when nobody said otherwise."""
 
@@ -150,6 +152,16 @@ class Settings(BaseSettings):
     """What goes to stderr."""
 
     @property
+    def ledger(self) -> Path | str:
+        """Where the ledger is: a file, or the URL of a PostgreSQL database."""
+        return secret(self.database_url) or self.atelier_home / "atelier.db"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several machines may have the ledger open."""
+        return (secret(self.database_url) or "").startswith("postgres")
+
+    @property
     def comfyui_servers(self) -> tuple[str, ...]:
         """The ComfyUI servers to use, in the order given and each once; empty when ComfyUI is off."""
         if self.comfyui_url == OFF:
@@ -164,6 +176,29 @@ class Settings(BaseSettings):
     def comfyui_is_named(self) -> bool:
         """Whether somebody said which ComfyUI to use, so that its silence is worth a word."""
         return self.comfyui_url != OFF and bool(self.comfyui_url or self.comfyui_urls)
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme, mark, rest = (secret(value) or "").partition("://")
+        if value is not None and (scheme not in DATABASES or not mark or not rest):
+            raise ValueError(f"write it as postgresql://user:password@host/name; known are {', '.join(DATABASES)}")
+        return value
+
+    @field_validator("minio_endpoint", "minio_public_endpoint", mode="after")
+    @classmethod
+    def _object_store(cls, value: str | None) -> str | None:
+        parts = urlsplit(value if "://" in (value or "") else f"//{value}") if value else None
+        if parts and (parts.scheme not in {"", "http", "https"} or not parts.hostname or parts.path.strip("/")):
+            raise ValueError("write it as host:port, or as http://host:port; the bucket has a setting of its own")
+        return value
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        for one, other in (("minio_access_key", "minio_secret_key"), ("atelier_c2pa_cert", "atelier_c2pa_key")):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"{one.upper()} and {other.upper()} are needed both, or neither")
+        return self
 
     @field_validator("comfyui_url", mode="after")
     @classmethod
@@ -226,9 +261,18 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("atelier_home", "atelier_allowed_roots", "atelier_presets", mode="after")
+    @field_validator(
+        "atelier_home",
+        "atelier_allowed_roots",
+        "atelier_presets",
+        "atelier_c2pa_cert",
+        "atelier_c2pa_key",
+        mode="after",
+    )
     @classmethod
     def _absolute(cls, value: Any) -> Any:
+        if value is None:
+            return value
         if isinstance(value, Path):
             return value.expanduser().absolute()
         return tuple(path.expanduser().absolute() for path in value)
@@ -251,8 +295,12 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        faults = [f"{_where(fault['loc'])}{fault['msg']}" for fault in error.errors(include_url=False)]
         raise BadSettings("These settings cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults)) from error
+
+
+def _where(place: tuple[int | str, ...]) -> str:
+    return f"{str(place[0]).upper()}: " if place else ""
 
 
 def secret(value: SecretStr | None) -> str | None:

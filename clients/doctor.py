@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -60,16 +60,22 @@ class Models:
 
 
 def examine(
-    settings: Settings, demo: Path, servers: Sequence[ServerStatus] = (), models: Models | None = None
+    settings: Settings,
+    demo: Path,
+    servers: Sequence[ServerStatus] = (),
+    models: Models | None = None,
+    storage: Mapping[str, str | None] | None = None,
 ) -> list[Finding]:
     """Look at this machine in the light of the settings. Takes a second or two: it asks torch for its device.
 
-    `servers`: how the ComfyUI servers of the settings are now.
+    `servers`: how the ComfyUI servers of the settings are now. `storage`: what the settings name to keep things in or
+    to sign them with, each with why it cannot be used.
     """
     models = models or Models()
     return [
         Finding(name="Python", ok=True, detail=f"{platform.python_version()} at {sys.executable}"),
         _home(settings.atelier_home),
+        *(_storage(name, fault) for name, fault in (storage or {}).items()),
         _packages("In-process engine", ENGINE_PACKAGES, "local"),
         _packages("Judges", JUDGE_PACKAGES, "judges"),
         _device(),
@@ -97,6 +103,11 @@ def _home(home: Path) -> Finding:
         )
     step = "" if free >= MIN_FREE_GB else "Free some space, or set ATELIER_HOME to a larger disk."
     return Finding(name="Home", ok=not step, detail=detail, next_step=step)
+
+
+def _storage(name: str, fault: str | None) -> Finding:
+    kind, _, where = name.rpartition(" ") if "/" in name else (name, "", "")
+    return Finding(name=kind, ok=fault is None, detail=where or "it can be used", next_step=fault or "")
 
 
 def _packages(name: str, packages: tuple[str, ...], extra: str) -> Finding:

@@ -56,7 +56,7 @@ def loop_is_never_blocked() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the developer's machine leaks into a test, and no ComfyUI that happens to run there is found."""
-    for name in [name for name in os.environ if name.startswith(("ATELIER_", "COMFYUI_"))]:
+    for name in [name for name in os.environ if name.startswith(("ATELIER_", "COMFYUI_", "MINIO_", "DATABASE_"))]:
         if name not in {LIVE_SERVER, GOLDEN_GRAPHS}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COMFYUI_URL", "off")

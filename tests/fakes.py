@@ -19,6 +19,7 @@ from workflows.catalog import Catalog
 from workflows.choosing import Chooser
 from workflows.content import ContentRules
 from workflows.gallery import Gallery
+from workflows.importing import Imports
 from workflows.library import Library
 from workflows.ports import ChatModel, Engine, Graphs, Recorder, Report
 from workflows.presets import Presets
@@ -336,9 +337,24 @@ async def fake_app(
         )
         await stack.enter_async_context(studio)
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
+        gallery = Gallery(
+            ledger.items,
+            store,
+            filing=ledger.filing,
+            likenesses=ledger.likenesses,
+            previews=LocalStore(home / "previews"),
+            on_change=lambda: studio.changes.tell("images"),
+        )
         app = App(
             studio=studio,
-            gallery=Gallery(ledger.items, store),
+            gallery=gallery,
+            imports=Imports(
+                gallery=gallery,
+                filing=ledger.filing,
+                rules=studio.rules,
+                gate=gate,
+                on_change=lambda: studio.changes.tell("images"),
+            ),
             chooser=choosing,
             prompts=prompts,
             **_machine(home, graphs),

@@ -7,7 +7,7 @@ from typing import Any
 
 from workflows.gallery import Gallery
 from workflows.model_rows import choice_row
-from workflows.types import WORDLESS, Attempt, Item, Job, Location, Outcome, Verdict, Written
+from workflows.types import WORDLESS, Attempt, Item, ItemQuery, Job, Location, Outcome, Verdict, Written
 
 Answer = dict[str, Any]
 
@@ -21,7 +21,8 @@ APART = frozenset({"graph", "notes", "prompt_id"})
 async def job_answer(gallery: Gallery, job: Job) -> Answer:
     """The answer of generate_image for a job in any state; keys that do not apply are absent."""
     answer: Answer = {"status": STATUS.get(job.state, job.state), "job_id": job.id, "prompt_id": job.id}
-    items = [item for item_id in job.item_ids if (item := await gallery.items.get(item_id)) is not None]
+    found = [await gallery.items.get(item_id) for item_id in job.item_ids]
+    items = [item for item in found if item is not None and item.deleted is None]
     shown = [await _picture(gallery, item) for item in items]
     if job.outcomes and shown:
         answer |= shown[0] | _verdict_part(job, job.outcomes[0])
@@ -215,10 +216,35 @@ def _stop_told(before: Job, after: Job, stopped: bool) -> str:
     return f"It was {before.state}{at} and is stopped.{still}{stay}"
 
 
+async def page_answer(gallery: Gallery, query: ItemQuery) -> Answer:
+    """One page of the gallery; where likeness was asked for, each row has its own. Raises what the search raises."""
+    page = await gallery.search(query)
+    rows = [item_row(item, await gallery.locate(item)) for item in page.items]
+    for row, likeness in zip(rows, page.likeness, strict=False):
+        row["likeness"] = round(likeness, 4)
+    answer: Answer = {"images": rows, "total": page.total}
+    return answer | ({"cursor": page.cursor} if page.cursor is not None else {})
+
+
+def deleted_answer(gallery: Gallery, item: Item) -> Answer:
+    """What became of a picture that was deleted, and how it comes back."""
+    answer: Answer = {"deleted": True, "image_id": item.id, "prompt": item.prompt}
+    until = gallery.until(item)
+    if until is None:
+        return answer
+    return answer | {"until": until.isoformat(), "next": f"Until then 'atelier gallery restore {item.id}' undoes it."}
+
+
 def item_row(item: Item, location: Location) -> Answer:
-    """One line of a list of pictures."""
+    """One line of a list of pictures. What most pictures are not is left out: waiting, imported, in the trash."""
+    rare = {
+        "source": item.source,
+        "waiting": location.waiting,
+        "deleted": item.deleted.isoformat() if item.deleted else None,
+    }
     return {
         "image_id": item.id,
+        "kind": item.kind,
         "prompt": shortened(item.prompt),
         "model": item.model,
         "engine": item.engine,
@@ -227,10 +253,13 @@ def item_row(item: Item, location: Location) -> Answer:
         "height": item.height,
         "score": _rounded(item.score),
         "passed": item.passed,
+        "favourite": item.favourite,
+        "tags": list(item.tags),
         "created": item.created.isoformat(),
+        "media_type": item.media_type,
         "path": location.path,
         "url": location.url,
-    }
+    } | {name: value for name, value in rare.items() if value}
 
 
 async def item_info(gallery: Gallery, item: Item) -> Answer:
@@ -239,7 +268,7 @@ async def item_info(gallery: Gallery, item: Item) -> Answer:
     info = item_row(item, await gallery.locate(item))
     info["prompt"] = item.prompt
     info |= {"negative_prompt": item.negative, "model_hash": item.model_hash, "job_id": item.job_id}
-    info |= {"attempt": item.attempt, "file_size": item.size, "sha256": item.sha256, "media_type": item.media_type}
+    info |= {"attempt": item.attempt, "file_size": item.size, "sha256": item.sha256}
     info["recipe"] = item.recipe.model_dump(mode="json", exclude_none=True)
     info["rendered"] = item.rendered.model_dump(mode="json", exclude_none=True, exclude={"acceptance"})
     info["verdicts"] = [verdict.model_dump(mode="json") for verdict in item.verdicts]
@@ -248,6 +277,7 @@ async def item_info(gallery: Gallery, item: Item) -> Answer:
         info["workflow"] = item.facts["graph"]
     info["parents"] = [parent.id for parent in parents]
     info["children"] = [child.id for child in children]
+    info["tree"] = (await gallery.tree(item)).model_dump(mode="json", exclude_none=True)
     return info
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from workflows.answers import Answer, job_answer, job_row, stopped_job
 from workflows.catalog import Catalog
 from workflows.choosing import Chooser
-from workflows.errors import NotFound
+from workflows.errors import BadRecipe, NotFound
+from workflows.exporting import Exports
 from workflows.gallery import Gallery
 from workflows.library import COMFYUI_STEP, Library
 from workflows.model_rows import download_answer, download_row, stopped_download
@@ -21,6 +22,8 @@ from workflows.studio import Studio
 from workflows.types import Download, EngineStatus, ItemQuery, Progress
 
 if TYPE_CHECKING:
+    from workflows.importing import Imports
+    from workflows.moving import Migration
     from workflows.prompts.desk import PromptDesk
 
 SERVER_SECONDS = 4.0
@@ -34,12 +37,21 @@ async def _no_servers(url: str) -> Collection[str]:
     raise NotFound("ComfyUI server", url, hint=f"None is named: {COMFYUI_STEP}.")
 
 
+def _no_bucket(to: str) -> Migration:
+    raise BadRecipe("to", to, "there is no object store to move from or to; set MINIO_ENDPOINT and its keys first")
+
+
+async def _nothing_to_tell() -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class App:
     """What is open for one process: built by clients.wiring, closed with it."""
 
     studio: Studio
     gallery: Gallery
+    imports: Imports
     library: Library = field(default_factory=Library)
     chooser: Chooser
     prompts: PromptDesk
@@ -47,6 +59,9 @@ class App:
     """What the owner should know, such as an optional part that is missing, each with its next step."""
     remarks: Callable[[Sequence[EngineStatus]], Sequence[str]] = lambda engines: ()
     """The same of the engines as they are now."""
+
+    storage_remarks: Callable[[], Awaitable[Sequence[str]]] = _nothing_to_tell
+    """What the owner should know of the place where the files lie."""
 
     version: str
     places: Mapping[str, str]
@@ -59,6 +74,13 @@ class App:
     """Give a server no new work, in every process of this home. Raises NotFound, StorageError."""
     resume: Drain = _no_servers
     """Give it work again. Raises NotFound, StorageError."""
+    migration: Callable[[str], Migration] = _no_bucket
+    """The move of the gallery's files to "s3" or "local". Raises BadRecipe."""
+
+    @property
+    def exports(self) -> Exports:
+        """The way out of the gallery."""
+        return Exports(self.gallery)
 
     @property
     def catalog(self) -> Catalog:
@@ -117,7 +139,7 @@ class App:
             "pictures": page.total,
             "memory_gb": await asyncio.to_thread(self.memory),
             "places": dict(self.places),
-            "notices": [*self.notices, *self.remarks(engines)],
+            "notices": [*self.notices, *await self.storage_remarks(), *self.remarks(engines)],
         }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from utils.content_validator import embedded_texts
 from utils.images import BadPicture, decode, encode_png
 from workflows.canvas import mask_of
-from workflows.errors import BadRecipe
+from workflows.errors import BadRecipe, NotFound
 from workflows.ports import Items, Sources, Store
 from workflows.types import Media, Recipe
 
@@ -82,7 +82,7 @@ class Inlet:
     sources: Sources
 
     async def open(self, pictures: Mapping[str, Given]) -> dict[str, InputPicture]:
-        """Every picture by its role; a mask in black and white and of the source's size. Raises BadRecipe."""
+        """Every picture by its role; a mask in black and white and of the source's size. Raises BadRecipe, NotFound."""
         tasks = {role: asyncio.ensure_future(self._open(role, given)) for role, given in pictures.items()}
         try:
             await asyncio.gather(*tasks.values())
@@ -96,6 +96,8 @@ class Inlet:
 
     async def _open(self, role: str, given: Given) -> InputPicture:
         item = await self.items.get(given) if isinstance(given, str) else None
+        if item is not None and item.deleted is not None:
+            raise NotFound("image", item.id, hint=f"It is in the trash: 'atelier gallery restore {item.id}' first.")
         if item is not None:
             media = await self.store.get(item.key)
         else:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol
 from uuid import UUID, uuid5
 
@@ -18,7 +19,7 @@ from workflows.inputs import InputPicture, found_mask
 from workflows.judges.panel import Panel
 from workflows.loop import Loop, Permit, unchanged
 from workflows.pace import Mark, marked, seconds_left
-from workflows.ports import Engine, Graphs, Jobs, Recorder, Store
+from workflows.ports import Engine, Graphs, Items, Jobs, Recorder, Signer, Store
 from workflows.stamp import stamped_item
 from workflows.tasks import called_off, ended_within
 from workflows.types import (
@@ -70,12 +71,14 @@ class Workbench:
 
     store: Store
     jobs: Jobs
+    items: Items
     engine: Engine
     panel: Panel
     permit: Permit = unchanged
     graphs: Graphs | None = None
     recorder: Recorder | None = None
     words: Wordsmith | None = None
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,8 @@ class Run:
     bench: Workbench
     token: str = ""
     """Of whoever wrote the job down just now; without it the run claims the job itself."""
+    on_step: Callable[[], object] = lambda: None
+    """Called on the event loop whenever the job is further."""
     glimpse: Media | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
@@ -283,7 +288,9 @@ class Run:
     async def _stamped(self, loop: Loop, attempt: Attempt) -> tuple[Item, Media]:
         """The attempt's row and its stamped picture, stored."""
         raw = loop.fresh.get(attempt.number) or await self.bench.store.get(attempt.key)
-        item, media = await asyncio.to_thread(stamped_item, raw, self.job, loop.recipe, attempt, self.bench.engine.name)
+        parent = await self.bench.items.get(loop.recipe.source_item) if loop.recipe.source_item else None
+        stamp = partial(stamped_item, parent=parent, signer=self.bench.signer)
+        item, media = await asyncio.to_thread(stamp, raw, self.job, loop.recipe, attempt, self.bench.engine.name)
         await self.bench.store.put(attempt.key, media)
         return item, media
 
@@ -321,6 +328,7 @@ class Run:
     def _announce(self) -> None:
         for listener in tuple(self._listeners):
             listener(self.job.progress)
+        self.on_step()
 
     async def _record(self, change: Callable[[Job], dict[str, Any]], items: Sequence[Item] = ()) -> None:
         """Bring the ledger up to date. Raises StorageError when another process has taken the job over."""

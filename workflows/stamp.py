@@ -1,19 +1,108 @@
-"""The kept picture with what made it written into it, and its row for the gallery."""
+"""The kept picture with what made it written into it, and its row for the gallery; the same in another format."""
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any, cast
 
-from utils.images import decode, encode_png, sha256
-from utils.metadata import parameters_text, stamp_png
+from utils.images import BadPicture, decode, encode_png, sha256
+from utils.likeness import fingerprint
+from utils.metadata import CREATOR, VIDEO, SourceType, carried, parameters_text, stamped
+from utils.signing import NotSigned
+from workflows.errors import BadRecipe
+from workflows.ports import Signer
 from workflows.types import Attempt, Item, Job, Media, Recipe
+from workflows.types.recipe import WORDLESS
 
-PNG = "image/png"
+log = logging.getLogger("atelier.stamp")
+
+PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
+QUALITY = 95
+"""Of JPEG and WebP copies: what is lost is not seen."""
+ORIGIN = "digital_source_type"
+"""Fact of an item that is not wholly a model's work: its IPTC digital source type, which its descendants take over."""
+
+_SUFFIXES = {PNG: "png", JPEG: "jpg", WEBP: "webp", VIDEO: "mp4"}
+_OF_THE_BYTES = {"size", "sha256", "favourite", "tags", "deleted", "key"}
+"""Of a row: what depends on the stamped file, or may change after it."""
 
 
-def stamped_item(raw: Media, job: Job, recipe: Recipe, attempt: Attempt, engine: str) -> tuple[Item, Media]:
-    """The gallery's row and the stamped PNG. `recipe` is the user's own for this picture, completed."""
-    item = Item(
+def stamped_item(
+    raw: Media,
+    job: Job,
+    recipe: Recipe,
+    attempt: Attempt,
+    engine: str,
+    *,
+    parent: Item | None = None,
+    signer: Signer | None = None,
+) -> tuple[Item, Media]:
+    """The gallery's row and the stamped picture or video. `recipe` is the user's own for this picture, completed.
+
+    `parent` is the gallery's row of the picture that it was made from, where that is in the gallery. With a `signer`
+    the file is signed; where that fails, the picture is kept, and its row says so.
+    """
+    item = _item(job, recipe, attempt, engine, source_type_of(recipe, parent))
+    media = raw if raw.media_type in {PNG, VIDEO} else Media(data=encode_png(decode(raw.data)), media_type=PNG)
+    item = item.but(
+        media_type=media.media_type,
+        kind="video" if media.media_type == VIDEO else "image",
+        fingerprint=_fingerprint(media),
+    )
+    origin = item.facts.get(ORIGIN, SourceType.TRAINED)
+    data = stamped(
+        media.data,
+        media.media_type,
+        parameters=_parameters(item),
+        record=item.model_dump(mode="json", exclude=_OF_THE_BYTES),
+        source_type=origin,
+        graph=_mapping(item.facts.get("graph")),
+        workflow=_mapping(item.facts.get("workflow")),
+        creator=f"{CREATOR} {own_version()}",
+    )
+    item, media = _signed(item, Media(data=data, media_type=media.media_type), origin, signer)
+    return item.but(size=len(media.data), sha256=sha256(media.data)), media
+
+
+def source_type_of(recipe: Recipe, parent: Item | None = None) -> str:
+    """The IPTC digital source type of what the recipe makes of its source picture.
+
+    A picture counts as made by a model when it is, and all of its ancestors are, from this gallery: `parent` is its
+    row. One that was imported, or is no item at all, is from outside.
+    """
+    edited = recipe.source is not None or recipe.source_item is not None
+    if not edited:
+        edits = any(reference.mode == "edit" for reference in recipe.references)
+        return SourceType.COMPOSITE if edits else SourceType.TRAINED
+    outside = parent is None or parent.source is not None
+    origin = None if outside or parent is None else parent.facts.get(ORIGIN, SourceType.TRAINED)
+    if origin in {SourceType.TRAINED, SourceType.COMPOSITE}:
+        return str(origin)
+    return SourceType.ENHANCED if recipe.task in WORDLESS else SourceType.COMPOSITE
+
+
+def as_format(item: Item, media: Media, media_type: str) -> Media:
+    """The stored picture as image/png, image/jpeg or image/webp, with all that its file tells of how it was made.
+
+    Quality 95; what is transparent lies on white in a JPEG. Raises BadRecipe for a video and for another format.
+    """
+    if media_type == media.media_type:
+        return media
+    if media_type not in {PNG, JPEG, WEBP}:
+        raise BadRecipe("format", media_type, f"it must be {PNG}, {JPEG} or {WEBP}")
+    if item.kind != "image":
+        raise BadRecipe("format", media_type, f"{item.id} is a video, which is given out as it is")
+    try:
+        drawn = _encoded(media.data, media_type)
+        return Media(data=carried(media.data, drawn, media_type), media_type=media_type)
+    except BadPicture as error:
+        raise BadRecipe("image", item.id, f"its file cannot be converted ({error})") from error
+
+
+def _item(job: Job, recipe: Recipe, attempt: Attempt, engine: str, source_type: str) -> Item:
+    added = {"change": attempt.change, ORIGIN: "" if source_type == SourceType.TRAINED else source_type}
+    return Item(
         job_id=job.id,
         key=attempt.key,
         media_type=PNG,
@@ -34,21 +123,59 @@ def stamped_item(raw: Media, job: Job, recipe: Recipe, attempt: Attempt, engine:
         recipe=recipe,
         rendered=attempt.recipe,
         verdicts=attempt.verdicts,
-        facts=attempt.facts | ({"change": attempt.change} if attempt.change else {}),
+        facts=attempt.facts | {name: value for name, value in added.items() if value},
     )
-    png = raw.data if raw.media_type == PNG else encode_png(decode(raw.data))
-    stamped = stamp_png(png, _parameters(item), _record(item))
-    return item.but(size=len(stamped), sha256=sha256(stamped)), Media(data=stamped, media_type=PNG)
+
+
+def _fingerprint(media: Media) -> str | None:
+    """None for a video, and for what cannot be decoded."""
+    try:
+        return None if media.media_type == VIDEO else fingerprint(media.data)
+    except BadPicture:
+        return None
+
+
+def _signed(item: Item, media: Media, source_type: str, signer: Signer | None) -> tuple[Item, Media]:
+    if signer is None:
+        return item, media
+    try:
+        return item, signer.sign(media, source_type, f"{item.id}.{_SUFFIXES[media.media_type]}")
+    except NotSigned as error:
+        log.warning("picture %s is not signed: %s", item.id, error)
+        said = f"It is not signed (C2PA): {error}."
+        return item.but(facts=item.facts | {"notes": [*item.facts.get("notes", ()), said]}), media
+
+
+def _encoded(picture: bytes, media_type: str) -> bytes:
+    """The pixels in another format, in the colours of the same profile."""
+    import io
+
+    from PIL import Image
+
+    image = decode(picture)
+    with Image.open(io.BytesIO(picture)) as opened:
+        profile = opened.info.get("icc_profile") if opened.mode in {"RGB", "RGBA"} else None
+    if media_type == JPEG and image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    image.info.clear()
+    buffer = io.BytesIO()
+    lossy = {} if media_type == PNG else {"quality": QUALITY}
+    image.save(buffer, media_type.removeprefix("image/"), icc_profile=profile, **lossy)
+    return buffer.getvalue()
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) and value else None
 
 
 def _parameters(item: Item) -> str:
     """The A1111 text: what was really rendered, for the tools that read it."""
-    rendered = item.rendered
+    rendered, facts = item.rendered, item.facts
     return parameters_text(
         prompt=rendered.prompt,
         negative=rendered.negative,
         steps=rendered.steps or 0,
-        sampler=item.facts.get("sampler") or rendered.sampler,
+        sampler=facts.get("sampler") or rendered.sampler,
         cfg=rendered.cfg,
         seed=item.seed,
         width=item.width,
@@ -58,24 +185,23 @@ def _parameters(item: Item) -> str:
         version=own_version(),
         denoise=rendered.denoise,
         further=_further(item),
+        loras=[(lora.name, lora.strength, lora.clip_strength) for lora in rendered.loras],
+        lora_hashes=_mapping(facts.get("lora_hashes")),
     )
 
 
 def _further(item: Item) -> dict[str, str | float]:
-    """What A1111 has no fixed place for: task, scheduler, LoRAs as it writes them in prompts."""
-    rendered = item.rendered
-    loras = " ".join(f"<lora:{lora.name}:{lora.strength:g}>" for lora in rendered.loras)
+    """What stands in A1111's line when there is something to say: schedule, clip skip, VAE, task."""
+    rendered, facts = item.rendered, item.facts
+    schedule = str(facts.get("scheduler") or rendered.scheduler or "")
     told = {
-        "Schedule type": str(item.facts.get("scheduler") or rendered.scheduler or ""),
-        "Loras": loras,
+        # The in-process engine tells the class that drew, which is no schedule.
+        "Schedule type": "" if schedule.endswith("Scheduler") else schedule,
+        "Clip skip": rendered.clip_skip or facts.get("clip_skip"),
+        "VAE": str(facts.get("vae") or ""),
         "Task": "" if rendered.task in {"txt2img", "img2img"} else rendered.task,
     }
     return {name: value for name, value in told.items() if value}
-
-
-def _record(item: Item) -> dict[str, object]:
-    """Our own record: the whole row but for what depends on the stamped bytes themselves."""
-    return item.model_dump(mode="json", exclude={"size", "sha256", "favourite", "key"})
 
 
 def own_version() -> str:

@@ -10,15 +10,16 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from workflows import selection
+from workflows.changes import Changes
 from workflows.choosing import Chooser
 from workflows.completion import complete
 from workflows.content import ContentRules
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StorageError, StudioError
-from workflows.gallery import Gallery
+from workflows.gallery import Finder
 from workflows.inputs import Given, Inlet, InputPicture, check_pictures
 from workflows.judges.panel import Panel
 from workflows.library import COMFYUI_STEP
-from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Recorder, Sources, Store
+from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Recorder, Signer, Sources, Store
 from workflows.run import WAITING, Run, Wordsmith, Workbench, ticket_ids
 from workflows.types import (
     WORDLESS,
@@ -74,6 +75,10 @@ class Studio:
     """Who writes for recipes with presets or `enhance`; without one there are none."""
     recorder: Recorder | None = None
     """Where every job is logged, if anywhere."""
+    signer: Signer | None = None
+    """Who signs what is filed, if anyone."""
+    changes: Changes = field(default_factory=Changes)
+    """Told of every step of a job of this process, and of the pictures that they file."""
     _runs: dict[str, Run] = field(default_factory=dict[str, Run], init=False)
 
     async def __aenter__(self) -> Self:
@@ -137,7 +142,7 @@ class Studio:
         Without any it is the same recipe on the same engine: judged, and not tried again, because other pixels are not
         wanted. Another prompt is a new wish, with the attempts that the first one had. Raises NotFound, BadRecipe.
         """
-        item = await Gallery(self.items, self.store).find(name)
+        item = await Finder(self.items, self.store).find(name)
         recipe = again(item, overrides)
         pictures = {role: await self._input_of(item, key) for role, key in recipe.pictures.items()}
         pinned = recipe.but(engine=item.engine, model=recipe.model or item.model or None)
@@ -184,6 +189,10 @@ class Studio:
     def active(self) -> list[Job]:
         """Jobs of this process that wait or run, in the order in which they were asked for."""
         return [run.job for run in self._runs.values()]
+
+    def runs(self, job_id: str) -> bool:
+        """Whether this process has the job in hand."""
+        return job_id in self._runs
 
     async def history(self, limit: int) -> list[Job]:
         """The latest jobs, newest first."""
@@ -269,16 +278,25 @@ class Studio:
         bench = Workbench(
             store=self.store,
             jobs=self.jobs,
+            items=self.items,
             engine=engine,
             panel=self._panel(job.recipe),
             permit=partial(self._permitted, profile),
             graphs=self.graphs,
             recorder=self.recorder,
             words=self.words,
+            signer=self.signer,
         )
-        run = Run(job=job, profile=profile, bench=bench, token=token)
+        run = Run(job=job, profile=profile, bench=bench, token=token, on_step=lambda: self.changes.tell("jobs"))
         self._runs[job.id] = run
-        run.start(on_end=lambda: self._runs.pop(job.id, None))
+        run.start(on_end=lambda: self._end(job.id))
+        self.changes.tell("jobs")
+
+    def _end(self, job_id: str) -> None:
+        run = self._runs.pop(job_id)
+        self.changes.tell("jobs")
+        if run.job.item_ids:
+            self.changes.tell("images")
 
     def _permitted(self, profile: FamilyProfile, recipe: Recipe) -> Recipe:
         """What is drawn for the recipe: the same with the words that wake its LoRAs, and with words against what may
@@ -346,8 +364,11 @@ def _with_origin(recipe: Recipe, source: InputPicture | None) -> Recipe:
 def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
     """The recipe that makes the item's picture again, with some fields changed.
 
-    Another model is asked in its own way: steps, guidance and sampler of the old one do not go along.
+    Another model is asked in its own way: steps, guidance and sampler of the old one do not go along. Raises BadRecipe.
     """
+    if item.rendered.task == "unknown":
+        step = "use it as input_image of img2img, or call generate_image with a prompt"
+        raise BadRecipe("image_id", item.id, f"its file does not say how it was made; {step}")
     reworded = overrides.get("prompt", item.recipe.prompt) != item.recipe.prompt
     kept: dict[str, Any] = {"count": 1, "seed": item.seed, "source_item": item.id, "engine": "auto"}
     if overrides.get("model") not in {None, item.model, item.rendered.model}:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from clients._ledger.database import Database
+from clients._ledger.dialects import insert
 from clients._ledger.reading import parsed, readable
 from clients._ledger.tables import conversations, messages, microseconds, moment
 from workflows.types import LAST_MESSAGES, Conversation, Message, now
@@ -59,10 +60,12 @@ class LedgerConversations:
         created = microseconds(conversation.created)
 
         def write(connection: sa.Connection) -> bool:
-            row = connection.execute(_BY_ID, {"wanted": conversation.id}).first()
+            row = connection.execute(_BY_ID.with_for_update(), {"wanted": conversation.id}).first()
             if turn != (row.turns if row else 0) or (row and turn and created < row.began):
                 return False
             seq = _written(connection, conversation, row)
+            if seq is None:
+                return False
             if said:
                 connection.execute(_SAID, [{"conversation": seq, "body": one.model_dump_json()} for one in said])
                 connection.execute(_OLD, {"of": seq, "most": MOST_MESSAGES})
@@ -76,7 +79,7 @@ class LedgerConversations:
         began = now()
 
         def write(connection: sa.Connection) -> bool:
-            row = connection.execute(_BY_ID, {"wanted": conversation_id}).first()
+            row = connection.execute(_BY_ID.with_for_update(), {"wanted": conversation_id}).first()
             if row is None:
                 return False
             known = parsed(Conversation, row.body, conversation_id)
@@ -99,8 +102,10 @@ class LedgerConversations:
         return [one for one in found if one is not None]
 
 
-def _written(connection: sa.Connection, conversation: Conversation, row: sa.Row[Any] | None) -> int:
-    """The conversation over its row, or as a new one; gives the row's number. What began last stays its beginning."""
+def _written(connection: sa.Connection, conversation: Conversation, row: sa.Row[Any] | None) -> int | None:
+    """The conversation over its row, or as a new one; gives the row's number. What began last stays its beginning.
+
+    None when another process made it at the same time."""
     began = max(microseconds(conversation.created), row.began if row else 0)
     fields = {
         "turns": conversation.turns,
@@ -108,7 +113,8 @@ def _written(connection: sa.Connection, conversation: Conversation, row: sa.Row[
         "body": conversation.but(created=moment(began)).model_dump_json(exclude={"messages"}),
     }
     if row is None:
-        new = sa.insert(conversations).values(id=conversation.id, began=began, **fields)
-        return connection.execute(new.returning(conversations.c.seq)).scalar_one()
+        new = insert(connection, conversations).values(id=conversation.id, began=began, **fields)
+        made = new.on_conflict_do_nothing(index_elements=["id"]).returning(conversations.c.seq)
+        return connection.execute(made).scalar()
     connection.execute(sa.update(conversations).where(conversations.c.seq == row.seq).values(fields))
     return int(row.seq)

@@ -1,4 +1,4 @@
-"""The database file: opened, migrated, and its errors put into words. One writer connection, several readers.
+"""Database: transactions on threads, over either dialect. What is particular to one is in sqlite.py and postgres.py.
 
 A transaction is a function that runs whole on a thread of its own: an asynchronous driver would hand every statement
 to such a thread one by one, and the handing over costs more than the statements.
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
-import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from clients._ledger.tables import REVISIONS
 from workflows.errors import StorageError
@@ -28,180 +26,120 @@ log = logging.getLogger("atelier.ledger")
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 10
-"""How long a write waits for another process's write."""
-READERS = 4
-
-PRAGMAS = (
-    f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
-    "PRAGMA synchronous = NORMAL",  # with WAL: a power cut may lose the last commits, never the database
-    "PRAGMA foreign_keys = ON",
-)
-
-_REMEDIES = {
-    "SQLITE_CORRUPT": "The file is damaged. Stop Atelier, move it aside (the pictures stay) and start again; "
-    "'sqlite3 FILE .recover' often saves the rows",
-    "SQLITE_NOTADB": "The file is not a database. Move it aside, or point ATELIER_HOME elsewhere",
-    "SQLITE_READONLY": "The file or its folder is read-only. Give this user the right to write there",
-    "SQLITE_CANTOPEN": "The file cannot be opened. Check that its folder exists and that this user may write there",
-    "SQLITE_PERM": "Give this user the right to read and write the file",
-    "SQLITE_BUSY": f"Another process kept it locked for more than {BUSY_SECONDS} s. Try again, or end that process",
-    "SQLITE_LOCKED": f"Another process kept it locked for more than {BUSY_SECONDS} s. Try again, or end that process",
-    "SQLITE_FULL": "The disk is full. Free some space",
-    "SQLITE_IOERR": "The disk gave an error. Check the disk and the free space",
-    "SQLITE_CONSTRAINT": "A row of that id is already there, or one that it needs is missing",
-}
-
 _migrating = threading.Lock()
 """Alembic keeps its context in module globals: one migration at a time in a process."""
 
 
-class Database:
-    """The open file. Made by `open_database`; `read` and `write` raise StorageError."""
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """What a dialect brings: engines with pools of so many connections, and its ways with errors."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer, self._writing = _engine(path, "BEGIN IMMEDIATE", 1), ThreadPoolExecutor(1, "ledger-write")
-        self._reader, self._reading = _engine(path, "BEGIN", READERS), ThreadPoolExecutor(READERS, "ledger-read")
+    reader: sa.Engine
+    writer: sa.Engine
+    readers: int
+    writers: int
+    errors: Callable[[], AbstractContextManager[None]]
+    """Within it database errors become StorageError."""
+    patiently: Callable[[Callable[[], Any]], Any]
+    """Calls a transaction, and again where an error says that it was undone and may now go through."""
+
+
+class Database:
+    """The open ledger. `read` and `write` raise StorageError."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.sqlite = backend.reader.dialect.name == "sqlite"
+        self._writing = ThreadPoolExecutor(backend.writers, "ledger-write")
+        self._reading = ThreadPoolExecutor(backend.readers, "ledger-read")
 
     async def read(self, look: Callable[[sa.Connection], T]) -> T:
-        """What `look` finds; it sees one state of the database."""
+        """What `look` finds; it sees one state of the database. It may be called again, on a new connection."""
 
-        def whole() -> T:
-            with storage_errors(self._path), self._reader.connect() as connection:
+        def once() -> T:
+            with self._backend.reader.connect() as connection:
                 return look(connection)
 
-        return await asyncio.get_running_loop().run_in_executor(self._reading, whole)
+        return await self._on(self._reading, once)
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
         """`work` in one transaction: committed at its end, undone by any error. It is carried out once it has begun,
-        whoever waits for it."""
+        whoever waits for it; it may be called again when the database has undone it, and is not when that is open."""
 
-        def whole() -> T:
-            with storage_errors(self._path), self._writer.begin() as connection:
-                return work(connection)
+        def once() -> T:
+            with self._backend.writer.connect() as connection:
+                with _undone_by_errors(connection):
+                    done = work(connection)
+                _commit(connection)
+                return done
 
-        return await asyncio.get_running_loop().run_in_executor(self._writing, whole)
+        return await self._on(self._writing, once)
 
     async def close(self) -> None:
         """After the transactions that have begun."""
         await asyncio.to_thread(self._close)
 
+    async def _on(self, threads: ThreadPoolExecutor, once: Callable[[], T]) -> T:
+        def whole() -> T:
+            with self._backend.errors():
+                return self._backend.patiently(once)
+
+        return await asyncio.get_running_loop().run_in_executor(threads, whole)
+
     def _close(self) -> None:
-        for threads, engine in ((self._writing, self._writer), (self._reading, self._reader)):
+        for threads, engine in ((self._writing, self._backend.writer), (self._reading, self._backend.reader)):
             threads.shutdown()
             engine.dispose()
 
 
-def open_database(path: Path) -> Database:
-    """Make or migrate the file and open it. Blocking: call it off the event loop. Raises StorageError."""
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if _revision(path) != REVISIONS[-1]:
-            _migrate(path)
-        return Database(path)
-
-
 @contextmanager
-def storage_errors(path: Path) -> Generator[None]:
-    """Database errors become StorageError with the file and the next step."""
+def _undone_by_errors(connection: sa.Connection) -> Generator[None]:
     try:
         yield
-    except (sqlite3.Error, SQLAlchemyError) as error:
-        raise StorageError(f"The ledger {path} could not be used: {_in_words(error)}.") from error
-    except OSError as error:
-        remedy = "Check its folder, or set ATELIER_HOME to another one"
-        raise StorageError(f"The ledger {path} could not be opened: {error.strerror or error}. {remedy}.") from error
+    except BaseException:
+        connection.rollback()
+        raise
 
 
-def _in_words(error: Exception) -> str:
-    cause = getattr(error, "orig", None) or error
-    name = getattr(cause, "sqlite_errorname", None) or ""
-    # Extended codes carry the plain one in front: SQLITE_READONLY_DBMOVED, SQLITE_IOERR_WRITE.
-    remedy = next((text for code, text in _REMEDIES.items() if str(name).startswith(code)), None)
-    said = str(cause).partition("\n")[0]
-    return f"{said}. {remedy}" if remedy else said
-
-
-def _revision(path: Path) -> str | None:
-    """The migration that the file is at, None for a new file.
-
-    Raises StorageError for a file from a newer Atelier, or one that is no ledger: neither is ever changed.
-    """
-    if not path.exists():
-        return None
-    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not names:
-            return None
-        if "alembic_version" not in names or "jobs" not in names:
-            raise StorageError(f"{path} is a database, but no ledger of Atelier. Move it aside or choose another file.")
-        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or (None,)
-    if revision not in REVISIONS:
+def _commit(connection: sa.Connection) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
         raise StorageError(
-            f"The ledger {path} was written by a newer Atelier (revision {revision}; this one knows "
-            f"{REVISIONS[-1]}). Update Atelier, or choose another ATELIER_HOME; the file was not changed."
-        )
-    return str(revision)
+            "The connection to the ledger was lost while a change was being written: it may be there or not. "
+            "Look at the job or the picture before you ask for it again."
+        ) from error
 
 
-def _migrate(path: Path) -> None:
-    """Bring the file to the newest migration: one transaction, so that two processes may try at once."""
+def upgrade(connection: sa.Connection, name: str) -> None:
+    """Bring the database to the newest migration, in the connection's transaction."""
     from alembic import command
     from alembic.config import Config
 
-    _use_wal(path)
-    engine = sa.create_engine(_url(path), connect_args={"timeout": BUSY_SECONDS})
-    _prepare(engine, "BEGIN IMMEDIATE")
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    try:
-        with _migrating, engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    finally:
-        engine.dispose()
-    log.info("the ledger %s is at revision %s", path, REVISIONS[-1])
+    config.attributes["connection"] = connection
+    with _migrating:
+        command.upgrade(config, "head")
+    log.info("the ledger %s is at revision %s", name, REVISIONS[-1])
 
 
-def _use_wal(path: Path) -> None:
-    """Switch the file to write-ahead logging, which it keeps. SQLite does not wait here by itself when locked."""
-    until = time.monotonic() + BUSY_SECONDS
-    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL").fetchone()
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
-                    raise
-                time.sleep(0.02)
+def checked(name: str, tables: set[str], revision: Callable[[], str | None]) -> str | None:
+    """The migration that a database with these tables is at, None for an empty one.
 
-
-def _engine(path: Path, begin: str, connections: int) -> sa.Engine:
-    threads = {"timeout": BUSY_SECONDS, "check_same_thread": False}  # the pool hands each connection to one at a time
-    engine = sa.create_engine(_url(path), connect_args=threads, pool_size=connections, max_overflow=0)
-    _prepare(engine, begin)
-    return engine
-
-
-def _url(path: Path) -> sa.URL:
-    return sa.URL.create("sqlite", database=str(path))
-
-
-def _prepare(engine: sa.Engine, begin: str) -> None:
-    """Set the pragmas on each connection and begin transactions ourselves: the driver would begin them too late."""
-
-    def connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in PRAGMAS:
-            cursor.execute(pragma)
-        cursor.close()
-
-    def begun(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", begun)
+    Raises StorageError for one from a newer Atelier, or that is no ledger: neither is ever changed.
+    """
+    if not tables:
+        return None
+    if not {"alembic_version", "jobs"} <= tables:
+        raise StorageError(f"{name} is a database, but no ledger of Atelier. Move it aside or choose another one.")
+    found = revision()
+    if found not in REVISIONS:
+        raise StorageError(
+            f"The ledger {name} was written by a newer Atelier (revision {found}; this one knows {REVISIONS[-1]}). "
+            "Update Atelier, or choose another ATELIER_HOME or DATABASE_URL; the ledger was not changed."
+        )
+    return found

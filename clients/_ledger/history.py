@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from clients._ledger.cursors import cursor_of, is_row, not_ours, place_of
 from clients._ledger.database import Database
-from clients._ledger.full_text import EXACT, expression
+from clients._ledger.full_text import EXACT, expression, learn, tsquery
 from clients._ledger.reading import parsed, readable
 from clients._ledger.tables import history, history_row
 from workflows.types import HistoryEntry, HistoryPage, HistoryQuery
@@ -23,8 +23,16 @@ _FOUND = """
 SELECT h.seq, h.id, h.body FROM history_fts CROSS JOIN history AS h ON h.seq = history_fts.rowid
 WHERE history_fts MATCH :match AND history_fts.rowid < :below ORDER BY history_fts.rowid DESC LIMIT :limit
 """
+_FOUND_WORDS = """
+SELECT h.seq, h.id, h.body FROM history AS h
+WHERE h.seq IN (SELECT seq FROM history_words WHERE words @@ CAST(:match AS tsquery)) AND h.seq < :below
+ORDER BY h.seq DESC LIMIT :limit
+"""
 _ALL = "SELECT count(*) FROM history"
 _MATCHING = f"SELECT count(*) FROM (SELECT 1 FROM history_fts WHERE history_fts MATCH :match LIMIT {EXACT})"
+_MATCHING_WORDS = f"""
+SELECT count(*) FROM (SELECT 1 FROM history_words WHERE words @@ CAST(:match AS tsquery) LIMIT {EXACT}) AS c
+"""
 _TOP = 2**63 - 1
 
 
@@ -36,8 +44,13 @@ class LedgerHistory:
 
     async def add(self, entry: HistoryEntry) -> None:
         """File it as the newest. StorageError when its id is already there."""
-        filed = sa.insert(history).values(history_row(entry))
-        await self._database.write(lambda connection: connection.execute(filed))
+        row = history_row(entry)
+
+        def file(connection: sa.Connection) -> None:
+            seq = connection.execute(sa.insert(history).returning(history.c.seq), row).scalar_one()
+            learn(connection, "history", [{"seq": seq, **row}])
+
+        await self._database.write(file)
 
     async def search(self, query: HistoryQuery) -> HistoryPage:
         """One page and its cursor, which stays right while entries come and go; newest first.
@@ -46,16 +59,19 @@ class LedgerHistory:
         be a beginning). Raises BadRecipe for a cursor that is not ours.
         """
         below = _TOP if query.cursor is None else _place(query.cursor)
-        match = expression(query.query)
+        sqlite = self._database.sqlite
+        match = expression(query.query) if sqlite else tsquery(query.query)
         if match is None and query.query.strip():
             return HistoryPage(entries=(), total=0)
         values = {"below": below, "limit": query.limit + 1, "match": match}
 
         def look(connection: sa.Connection) -> tuple[Sequence[sa.Row[Any]], int]:
-            rows = connection.execute(sa.text(_FOUND if match else _LIST), values).all()
+            found = _FOUND if sqlite else _FOUND_WORDS
+            rows = connection.execute(sa.text(found if match else _LIST), values).all()
             if query.cursor is None and len(rows) <= query.limit:  # the first page holds them all
                 return rows, len(rows)
-            counted: Any = connection.scalar(sa.text(_MATCHING if match else _ALL), values)
+            matching = _MATCHING if sqlite else _MATCHING_WORDS
+            counted: Any = connection.scalar(sa.text(matching if match else _ALL), values)
             return rows, int(counted)
 
         rows, total = await self._database.read(look)

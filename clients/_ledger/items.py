@@ -7,11 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from clients._ledger import search
+from clients._ledger import labels, search
 from clients._ledger.database import Database
+from clients._ledger.full_text import EXACT
 from clients._ledger.reading import parsed, readable
+from clients._ledger.search import MANY, Search, Statement
 from clients._ledger.tables import item_details, items
-from workflows.types import Item, ItemQuery, Page
+from workflows.types import Facets, Item, ItemQuery, Page
 
 MOST_CHILDREN = 200
 
@@ -25,6 +27,8 @@ class LedgerItems:
     async def get(self, name: str) -> Item | None:
         """By id, by key, or by file name: the newest of that name. StorageError for a row that cannot be read."""
         body = sa.select(items.c.id, item_details.c.body).join(item_details, item_details.c.seq == items.c.seq)
+        if "\0" in name:  # no name has one, and PostgreSQL would not even look
+            return None
         columns = (items.c.id, items.c.key, items.c.name)
         queries = [body.where(column == name).order_by(items.c.seq.desc()).limit(1) for column in columns]
 
@@ -42,15 +46,10 @@ class LedgerItems:
         `total` is exact without text and filters; with them it is exact up to 1,000, which then means "or more".
         Raises BadRecipe for a cursor that is not ours.
         """
-        wanted = search.page(query)
-        if search.has_text(query) and search.full_text(query) is None:
+        asked = search.Search(query, self._database.sqlite)
+        if asked.has_text and asked.match is None:
             return Page(items=(), total=0)
-
-        def look(connection: sa.Connection) -> tuple[Sequence[sa.Row[Any]], int]:
-            rows = connection.execute(sa.text(wanted.sql), wanted.values).all()
-            return rows, _total(connection, query, len(rows))
-
-        rows, total = await self._database.read(look)
+        rows, total = await self._database.read(lambda connection: _found(connection, asked))
         shown = rows[: query.limit]
         more = len(rows) > query.limit
         found = [readable(Item, row.body, row.id) for row in shown]
@@ -60,18 +59,18 @@ class LedgerItems:
             total=total,
         )
 
-    async def remove(self, item_id: str) -> bool:
-        """Drop the row and what the search index knows of it; False when there was none."""
-        gone = sa.delete(items).where(items.c.id == item_id)
-        return await self._database.write(lambda connection: connection.execute(gone).rowcount > 0)
-
     async def children(self, item_id: str) -> Sequence[Item]:
-        """What was made from this item, newest first, at most 200."""
-        return await self._where(items.c.parent_id == item_id, items.c.seq.desc())
+        """What was made from this item, newest first, at most 200, the trash apart."""
+        shown = sa.and_(items.c.parent_id == item_id, items.c.deleted.is_(None))
+        return await self._where(shown, items.c.seq.desc())
 
     async def of_job(self, job_id: str) -> Sequence[Item]:
-        """What one job filed, oldest first."""
+        """What one job filed, oldest first, the trash included."""
         return await self._where(items.c.job_id == job_id, items.c.seq)
+
+    async def facets(self) -> Facets:
+        """Counted as pictures come and go: quick at any number of them. At most the commonest 500 values of a kind."""
+        return await self._database.read(labels.told)
 
     async def _where(self, condition: sa.ColumnElement[bool], order: sa.ColumnElement[Any]) -> list[Item]:
         joined = sa.select(items.c.id, item_details.c.body).join(item_details, item_details.c.seq == items.c.seq)
@@ -81,9 +80,27 @@ class LedgerItems:
         return [item for item in found if item is not None]
 
 
-def _total(connection: sa.Connection, query: ItemQuery, rows: int) -> int:
-    if query.cursor is None and rows <= query.limit:  # the first page holds them all
-        return rows
-    statement = search.total(query)
-    counted: Any = connection.scalar(sa.text(statement.sql), statement.values)
+def _found(connection: sa.Connection, asked: Search) -> tuple[Sequence[sa.Row[Any]], int]:
+    """The rows of the page, with one more when there is a next one, and the total."""
+    if asked.is_plain:
+        return _rows(connection, asked.page("walk")), labels.counted(connection, labels.ALL)
+    if not asked.has_text:
+        known = asked.facet
+        total = min(labels.counted(connection, *known), EXACT) if known else _number(connection, asked.count("gather"))
+        return _rows(connection, asked.page("gather" if total < EXACT else "walk")), total
+    if asked.is_filtered and _number(connection, asked.without_text().count("gather")) < EXACT:
+        return _rows(connection, asked.page("gather")), _number(connection, asked.count("gather"))
+    total = _number(connection, asked.count("match"))
+    way = "match"
+    if asked.query.sort == "best" and total >= EXACT:
+        way = "match" if _number(connection, asked.matches()) < MANY else "walk"
+    return _rows(connection, asked.page(way)), total
+
+
+def _rows(connection: sa.Connection, wanted: Statement) -> Sequence[sa.Row[Any]]:
+    return connection.execute(sa.text(wanted.sql), wanted.values).all()
+
+
+def _number(connection: sa.Connection, wanted: Statement) -> int:
+    counted: Any = connection.scalar(sa.text(wanted.sql), wanted.values)
     return int(counted)

@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from clients._ledger.database import Database
+from clients._ledger.dialects import insert
+from clients._ledger.filing import file_items
+from clients._ledger.labels import next_version
 from clients._ledger.reading import parsed, readable
-from clients._ledger.tables import (
-    attempt_rows,
-    attempts,
-    detail_row,
-    item_details,
-    item_row,
-    items,
-    job_row,
-    jobs,
-    microseconds,
-)
+from clients._ledger.tables import attempt_rows, attempts, items, job_row, jobs, microseconds
 from workflows.errors import NotFound, StorageError
 from workflows.types import Item, Job, new_id, now
-
-_ATTEMPT = insert(attempts).on_conflict_do_nothing()
-_ITEM = sa.insert(items).returning(items.c.seq)
-_DETAILS = sa.insert(item_details)
 
 ENDED = ("succeeded", "failed", "cancelled")
 MOST = 1000
@@ -102,13 +90,11 @@ def _save_attempts(connection: sa.Connection, job: Job) -> None:
     """Rounds that were written down before are left as they are: a round does not change once it is over."""
     rows = attempt_rows(job)
     if rows:
-        connection.execute(_ATTEMPT, rows)
+        connection.execute(insert(connection, attempts).on_conflict_do_nothing(), rows)
+        next_version(connection, "attempts")
 
 
 def _add_items(connection: sa.Connection, new: Sequence[Item]) -> None:
     known = sa.select(items.c.id).where(items.c.id.in_([item.id for item in new]))
     filed = set(connection.execute(known).scalars()) if new else set[str]()
-    for item in new:
-        if item.id not in filed:
-            seq = connection.execute(_ITEM, item_row(item)).scalar_one()
-            connection.execute(_DETAILS, {"seq": seq, **detail_row(item)})
+    file_items(connection, [item for item in new if item.id not in filed])

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy.dialects.sqlite import insert
 
 from clients._ledger.database import Database
+from clients._ledger.dialects import alone, insert, is_sqlite
 from clients._ledger.reading import log
 from clients._ledger.tables import UNSCORED, models
 from utils.collecting import no_collecting
@@ -21,10 +21,6 @@ AT_ONCE = 500
 """Rows that are parsed in one go: a few milliseconds, in which no other thread of this process runs."""
 
 _ROWS = TypeAdapter(list[ModelRow])
-_NEW = insert(models)
-_WRITE = _NEW.on_conflict_do_update(
-    index_elements=["path"], set_={name: _NEW.excluded[name] for name in ("signature", "body", "stamp")}
-)
 _GONE = models.c.path == sa.bindparam("gone")
 _FORGET = sa.delete(models).where(_GONE, models.c.corrections == "{}")
 # The owner's word is kept for a file that is gone, because it may come back: a disk, a sync, a second download.
@@ -35,13 +31,22 @@ _COUNT = sa.select(sa.func.count()).select_from(models).where(models.c.body != "
 
 # An attempt counts for the model that its job's pictures are by. Both walks read nothing but an index.
 _JUDGED = """
-SELECT made.model_key, count(*), sum(attempts.passed)
-FROM (SELECT job_id, min(model_key) AS model_key FROM items INDEXED BY ix_items_job_model GROUP BY job_id) AS made
-JOIN attempts INDEXED BY ix_attempts_passed ON attempts.job_id = made.job_id
+SELECT made.model_key, count(*), sum(CASE WHEN attempts.passed THEN 1 ELSE 0 END)
+FROM (SELECT job_id, min(model_key) AS model_key FROM items {jobs} GROUP BY job_id) AS made
+JOIN attempts {passed} ON attempts.job_id = made.job_id
 WHERE attempts.passed IS NOT NULL GROUP BY made.model_key
 """
-_KEPT = f"SELECT model_key, avg(best) FROM items INDEXED BY ix_items_best WHERE best > {UNSCORED} GROUP BY model_key"
-_HISTORY = "SELECT (SELECT max(rowid) FROM attempts), (SELECT max(seq) FROM items), (SELECT count(*) FROM items)"
+_KEPT = f"SELECT model_key, avg(best) FROM items {{best}} WHERE best > {UNSCORED} GROUP BY model_key"
+_NAMED = {
+    "jobs": "INDEXED BY ix_items_job_model",
+    "passed": "INDEXED BY ix_attempts_passed",
+    "best": "INDEXED BY ix_items_best",
+}
+"""The indexes that SQLite, which has no statistics, is told to walk."""
+_HISTORY = """
+SELECT (SELECT number FROM versions WHERE name = 'attempts'), (SELECT max(seq) FROM items),
+(SELECT count(*) FROM items)
+"""
 
 
 class State(NamedTuple):
@@ -86,7 +91,7 @@ class LedgerModels:
         def write(connection: sa.Connection) -> None:
             stamp = _stamp(connection)
             if changed:
-                connection.execute(_WRITE, [_row(row, stamp) for row in changed])
+                connection.execute(_over(connection), [_row(row, stamp) for row in changed])
             if gone:
                 connection.execute(_FORGET, [{"gone": path} for path in gone])
                 connection.execute(_BURY, [{"gone": path, "at": stamp} for path in gone])
@@ -99,11 +104,12 @@ class LedgerModels:
         this = sa.and_(models.c.path == path, models.c.body != "")
 
         def write(connection: sa.Connection) -> sa.Row[Any, Any, Any, Any] | None:
+            stamp = _stamp(connection)
             before = connection.scalar(sa.select(models.c.corrections).where(this))
             if before is None:
                 return None
             after = {name: word for name, word in (json.loads(before) | dict(corrections)).items() if word}
-            said = {"corrections": json.dumps(after), "stamp": _stamp(connection)}
+            said = {"corrections": json.dumps(after), "stamp": stamp}
             connection.execute(sa.update(models).where(this).values(said))
             return connection.execute(_THERE.where(this)).one()
 
@@ -126,8 +132,10 @@ class LedgerModels:
 
 
 def _records(connection: sa.Connection) -> dict[str, TrackRecord]:
-    judged = {model: (count, accepted) for model, count, accepted in connection.exec_driver_sql(_JUDGED)}
-    scores: dict[str, float] = {model: score for model, score in connection.exec_driver_sql(_KEPT)}
+    named = _NAMED if is_sqlite(connection) else dict.fromkeys(_NAMED, "")
+    found = connection.exec_driver_sql(_JUDGED.format_map(named))
+    judged = {model: (count, accepted) for model, count, accepted in found}
+    scores: dict[str, float] = {model: score for model, score in connection.exec_driver_sql(_KEPT.format_map(named))}
     return {
         model: TrackRecord(judged=count, accepted=accepted, score=scores.get(model))
         for model in sorted(judged.keys() | scores.keys())
@@ -135,8 +143,16 @@ def _records(connection: sa.Connection) -> dict[str, TrackRecord]:
     }
 
 
+def _over(connection: sa.Connection) -> sa.Executable:
+    """Writes rows, over what is there of their paths."""
+    new = insert(connection, models)
+    over = {name: new.excluded[name] for name in ("signature", "body", "stamp")}
+    return new.on_conflict_do_update(index_elements=["path"], set_=over)
+
+
 def _stamp(connection: sa.Connection) -> int:
-    """Above every stamp there is, and never one that a deleted row had."""
+    """Above every stamp there is, and never one that a deleted row had; stamps become visible in their order."""
+    alone(connection, "models")
     return max(time.time_ns(), (connection.scalar(_NEWEST) or 0) + 1)
 
 

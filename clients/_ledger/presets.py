@@ -6,17 +6,13 @@ import time
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from clients._ledger.database import Database
+from clients._ledger.dialects import alone, insert
 from clients._ledger.reading import readable
 from clients._ledger.tables import presets
 from workflows.types import Preset
 
-_NEW = insert(presets)
-_WRITE = _NEW.on_conflict_do_update(
-    index_elements=["kind", "id"], set_={name: _NEW.excluded[name] for name in ("body", "stamp")}
-)
 _STATE = sa.select(sa.func.coalesce(sa.func.max(presets.c.stamp), 0), sa.func.count())
 _ALL = sa.select(presets.c.kind, presets.c.id, presets.c.body).order_by(presets.c.seq)
 
@@ -52,9 +48,13 @@ class LedgerPresets:
         fields = {"kind": own.kind, "id": own.id, "body": own.model_dump_json()}
 
         def write(connection: sa.Connection) -> None:
+            alone(connection, "presets")  # stamps become visible in their order
             newest = connection.execute(_STATE).one()[0]
+            new = insert(connection, presets)
+            over = {name: new.excluded[name] for name in ("body", "stamp")}
             # Never a stamp that was there before, and never one that a deleted row had.
-            connection.execute(_WRITE, fields | {"stamp": max(time.time_ns(), newest + 1)})
+            written = fields | {"stamp": max(time.time_ns(), newest + 1)}
+            connection.execute(new.on_conflict_do_update(index_elements=["kind", "id"], set_=over), written)
 
         await self._database.write(write)
 

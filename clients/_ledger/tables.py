@@ -6,17 +6,20 @@ import math
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from workflows.types import HistoryEntry, Item, Job
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every migration, oldest first; the last is the head. Known here so that opening needs no Alembic."""
 
 UNSCORED = -1e9
 """Stands for "no score" where rows are sorted by score: below every real one."""
+
+_VIDEO = "kind = 'video'"
+_TRASH = "deleted IS NOT NULL"
 
 metadata = sa.MetaData()
 
@@ -49,7 +52,9 @@ attempts = sa.Table(
     sa.Index("ix_attempts_passed", "job_id", "passed"),
 )
 
-# Narrow on purpose: filters walk these rows, and what is only shown lies in item_details.
+# Narrow on purpose: filters walk the indexes over these rows, and what is only shown lies in item_details. The wide
+# indexes hold every column that a filter asks for, in the four orders in which lists are walked: neither a walk nor a
+# count touches the rows themselves.
 items = sa.Table(
     "items",
     metadata,
@@ -64,16 +69,75 @@ items = sa.Table(
     sa.Column("best", sa.Float, nullable=False),
     sa.Column("favourite", sa.Boolean, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
-    # Sorted by score, and covering every filter: neither a sorted walk nor a count touches the rows themselves.
-    sa.Index("ix_items_best", "best", "seq", "favourite", "kind", "model_key", "created"),
-    sa.Index("ix_items_model", "model_key", "seq"),
-    sa.Index("ix_items_created", "created"),
+    sa.Column("engine_key", sa.Text, nullable=False, server_default=""),
+    sa.Column("deleted", sa.BigInteger),
+    sa.Column("fingerprint", sa.BigInteger),
+    sa.Index("ix_items_walk", "deleted", "seq", "best", "created", "favourite", "kind", "model_key", "engine_key"),
+    sa.Index("ix_items_best", "best", "seq", "favourite", "kind", "model_key", "created", "engine_key", "deleted"),
+    sa.Index("ix_items_model", "model_key", "seq", "best", "created", "favourite", "kind", "engine_key", "deleted"),
+    sa.Index("ix_items_engine", "engine_key", "seq", "best", "created", "favourite", "kind", "deleted"),
+    sa.Index("ix_items_created", "created", "seq", "deleted"),
+    sa.Index("ix_items_favourite", "seq", sqlite_where=sa.text("favourite"), postgresql_where=sa.text("favourite")),
+    sa.Index("ix_items_video", "seq", sqlite_where=sa.text(_VIDEO), postgresql_where=sa.text(_VIDEO)),
+    sa.Index("ix_items_trash", "deleted", "seq", sqlite_where=sa.text(_TRASH), postgresql_where=sa.text(_TRASH)),
+    sa.Index("ix_items_fingerprint", "deleted", "seq", "fingerprint"),
     sa.Index("ix_items_key", "key"),
     sa.Index("ix_items_name", "name", "seq"),
     sa.Index("ix_items_parent", "parent_id"),
     sa.Index("ix_items_job", "job_id"),
     sa.Index("ix_items_job_model", "job_id", "model_key"),
     sqlite_autoincrement=True,
+)
+
+# The user's tags, and the LoRAs in all the ways in which they may be asked for (see `lora_labels`).
+item_labels = sa.Table(
+    "item_labels",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, sa.ForeignKey("items.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Index("ix_item_labels_seq", "seq"),
+    sqlite_with_rowid=False,
+)
+
+# How many pictures outside the trash there are of each value, counted by every transaction that changes it.
+facets = sa.Table(
+    "facets",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Index("ix_facets_count", "kind", "count"),
+    sqlite_with_rowid=False,
+)
+
+# Numbers that grow with every change to something, so that what is kept in memory of it can be told to be old.
+versions = sa.Table(
+    "versions",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+
+# The processes of several machines that share a server: when each last said that it is alive (see heartbeats).
+processes = sa.Table(
+    "processes",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("beaten", sa.BigInteger, nullable=False),
+)
+
+# `sketch` stands for the vector where all are looked through (see likenesses); `stamp` is the version of its writing.
+embeddings = sa.Table(
+    "embeddings",
+    metadata,
+    sa.Column("seq", sa.Integer, sa.ForeignKey("items.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("stamp", sa.BigInteger, nullable=False),
+    sa.Column("sketch", sa.LargeBinary, nullable=False),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.Index("ix_embeddings_sketch", "model", "stamp", "seq", "sketch"),
 )
 
 # The texts are as the search index wants them (see `searchable`); the item itself is in `body`.
@@ -155,9 +219,21 @@ presets = sa.Table(
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])")
 
 
+_ACCENTS = re.compile("[\u0300-\u036f]+")
+_LATIN = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
+
+
 def searchable(text: str) -> str:
-    """The text with each CJK character a word of its own, so that any run of them is found as a phrase."""
-    return _UNSPACED.sub(r" \1 ", unicodedata.normalize("NFKC", text))
+    """The text as both search indexes want it: Latin letters without accents, all small, and each CJK character a word
+    of its own, so that any run of them is found as a phrase."""
+    if text.isascii():
+        return text.lower().replace("\0", " ")
+    folded = _LATIN.sub(_bare, unicodedata.normalize("NFKC", text).lower())
+    return _UNSPACED.sub(r" \1 ", folded).replace("\0", " ")
+
+
+def _bare(letter: re.Match[str]) -> str:
+    return _ACCENTS.sub("", unicodedata.normalize("NFD", letter[0]))
 
 
 def microseconds(moment: datetime) -> int:
@@ -193,11 +269,20 @@ def attempt_rows(job: Job) -> list[dict[str, Any]]:
             "passed": attempt.passed,
             "seconds": attempt.seconds,
             "key": attempt.key,
-            "verdicts": [verdict.model_dump(mode="json") for verdict in attempt.verdicts],
+            "verdicts": [_finite(verdict.model_dump(mode="json")) for verdict in attempt.verdicts],
         }
         for picture, outcome in enumerate(job.outcomes, start=1)
         for attempt in outcome.attempts
     ]
+
+
+def _finite(value: Any) -> Any:
+    """JSON as others than Python can read it: NaN and the infinities become null."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in cast(list[Any], value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def item_row(item: Item) -> dict[str, Any]:
@@ -214,7 +299,15 @@ def item_row(item: Item) -> dict[str, Any]:
         "best": UNSCORED if unscored else item.score,
         "favourite": item.favourite,
         "created": microseconds(item.created),
+        "engine_key": item.engine.casefold(),
+        "deleted": None if item.deleted is None else microseconds(item.deleted),
+        "fingerprint": None if item.fingerprint is None else signed(item.fingerprint),
     }
+
+
+def signed(fingerprint: str) -> int:
+    """16 hex digits as the signed number of 64 bits that a column can hold."""
+    return int.from_bytes(int(fingerprint, 16).to_bytes(8), signed=True)
 
 
 def detail_row(item: Item) -> dict[str, Any]:

@@ -11,7 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
-from clients.cli import graphs, looking, making, models, presets, prompts, servers
+from clients.cli import (
+    gallery,
+    graphs,
+    looking,
+    making,
+    metadata,
+    models,
+    moving,
+    presets,
+    prompts,
+    servers,
+    sharing,
+    sweeping,
+)
 from clients.cli.console import DONE, Finding, Parts, out
 from clients.cli.setup import setup_command
 
@@ -24,6 +37,7 @@ MAKING = {
     "upscale": (making.upscale_command, "Enlarge a picture."),
     "face-restore": (making.face_restore_command, "Repair the faces in a picture."),
     "remove-background": (making.remove_background_command, "Cut out the subject of a picture."),
+    "sweep": (sweeping.sweep_command, "One picture for every combination of some settings, and a grid of them."),
     "regenerate": (making.regenerate_command, "Make a picture of the gallery again, with other settings or the same."),
 }
 LOOKING = {
@@ -31,7 +45,7 @@ LOOKING = {
     "setup": (setup_command, "Get a real model that suits this machine, and draw with it."),
     "doctor": (looking.doctor_command, "What is installed, reachable and missing, and the next step."),
 }
-GROUPS = {"gallery", "models", "prompt", "presets", "workflows", "servers"}
+GROUPS = {"gallery", "metadata", "models", "prompt", "presets", "workflows", "servers"}
 
 
 def run(arguments: Sequence[str], parts: Parts) -> int:
@@ -62,6 +76,7 @@ def build(parts: Parts) -> typer.Typer:
     serve = looking.serve_command(parts)
     cli.command("serve", help="Serve MCP; options as of atelier-mcp.", context_settings=passing)(serve)
     cli.add_typer(_gallery(parts), name="gallery")
+    cli.add_typer(_metadata(parts), name="metadata")
     cli.add_typer(_models(parts), name="models")
     cli.add_typer(_prompts(parts), name="prompt")
     cli.add_typer(_presets(parts), name="presets")
@@ -71,11 +86,30 @@ def build(parts: Parts) -> typer.Typer:
 
 
 def _gallery(parts: Parts) -> typer.Typer:
-    gallery = typer.Typer(help="The pictures that were kept.", no_args_is_help=True)
-    gallery.command("list", help="List pictures, newest first.")(looking.gallery_list_command(parts))
-    gallery.command("show", help="All that is known about a picture.")(looking.gallery_show_command(parts))
-    gallery.command("delete", help="Delete a picture: file and row.")(looking.gallery_delete_command(parts))
-    return gallery
+    group = typer.Typer(help="The pictures that were kept.", no_args_is_help=True)
+    group.command("list", help="Find pictures: by words, filters, or likeness.")(gallery.list_command(parts))
+    group.command("show", help="All that is known about a picture, with its family.")(gallery.show_command(parts))
+    group.command("delete", help="Put pictures into the trash.")(gallery.delete_command(parts))
+    group.command("restore", help="Bring pictures back from the trash.")(gallery.restore_command(parts))
+    group.command("tag", help="Give a picture tags, or make it a favourite.")(gallery.tag_command(parts))
+    group.command("duplicates", help="Pictures that are nearly the same.")(gallery.duplicates_command(parts))
+    group.command("import", help="Take in pictures and videos made elsewhere, with their recipes.")(
+        sharing.import_command(parts)
+    )
+    group.command("export", help="A zip of pictures with their recipes.")(sharing.export_command(parts))
+    group.command("sheet", help="Pictures side by side on one sheet.")(sharing.sheet_command(parts))
+    group.command("compare", help="Two pictures beside each other, and how far they differ.")(
+        sharing.compare_command(parts)
+    )
+    group.command("migrate", help="Move the files into an object store, or back.")(moving.migrate_command(parts))
+    group.command("empty-trash", help="Erase what is in the trash, for good.")(gallery.empty_trash_command(parts))
+    return group
+
+
+def _metadata(parts: Parts) -> typer.Typer:
+    group = typer.Typer(help="What a picture's file says of itself.", no_args_is_help=True)
+    group.command("show", help="What made it; --strip OUT writes a copy to share.")(metadata.metadata_command(parts))
+    return group
 
 
 def _workflows(parts: Parts) -> typer.Typer:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from clients.tools.signature import ALSO
 from workflows.types import (
     MAX_CANDIDATES,
     MAX_EDGE,
@@ -29,6 +30,11 @@ MAX_PREVIEW = 1024
 """Pixels of the long edge of a picture inside an answer."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 """Ids and file names: no folder, no drive, no leading dot."""
+
+
+T = TypeVar("T")
+Also = Annotated[T, Field(json_schema_extra={ALSO: True})]
+"""An argument that is as in generate_image: taken and checked, but not spelt out in this tool's schema again."""
 
 
 def plain_name(name: str) -> str:
@@ -139,9 +145,6 @@ References = Annotated[
         mode={"enum": list(get_args(ReferenceMode))},
     ),
 ]
-AsInGenerate = WithJsonSchema({"type": "array", "items": {"type": "object"}, "description": "As in generate_image"})
-SameControls = Annotated[list[Any] | None, Field(max_length=4), AsInGenerate]
-SameReferences = Annotated[list[Any] | None, Field(max_length=4), AsInGenerate]
 ImageId = Annotated[Name, Field(description="Image id")]
 ImageName = Annotated[Name, Field(description="Image id or file name")]
 JobId = Annotated[Name | None, Field(description="Job id")]
@@ -153,6 +156,15 @@ Words = Annotated[str, Field(max_length=500, description="Words of the prompt")]
 ModelFilter = Annotated[str | None, Field(max_length=400, description="Model name")]
 MinScore = Annotated[float | None, Field(ge=-1, le=1, description="Lowest CLIP score")]
 Since = Annotated[datetime | None, Field(description="Made since, ISO 8601")]
+Until = Annotated[datetime | None, Field(description="Made before")]
+LoraFilter = Annotated[str | None, Field(max_length=400, description="LoRA name")]
+EngineFilter = Annotated[str | None, Field(max_length=60, description="Engine name")]
+TagFilter = Annotated[str | None, Field(max_length=60, description="Tag")]
+Favourite = Annotated[bool | None, Field(description="Only favourites, or only others")]
+SetFavourite = Annotated[bool | None, Field(description="Mark or unmark")]
+SimilarTo = Annotated[Name | None, Field(description="Image id: those that look like it")]
+Deleted = Annotated[bool, Field(description="Those in the trash")]
+Tags = Annotated[list[str] | None, Field(max_length=50, description="Tags")]
 Kind = Annotated[Literal["image", "video"] | None, Field(description="Only this kind")]
 Sort = Annotated[Literal["newest", "oldest", "best"], Field(description="best: by score")]
 Prefix = Annotated[str, Field(max_length=200, description="Start of the image id")]

@@ -27,6 +27,8 @@ class Tool:
     destructive: bool = False
     idempotent: bool = False
     open_world: bool = False
+    view: str | None = None
+    """The `ui://` resource that shows its answer, in hosts that show MCP Apps."""
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 import anyio
 
+from clients.tools.news import News
 from workflows.app import App
 
 log = logging.getLogger("atelier.door")
@@ -30,6 +31,8 @@ class Door:
         grace: float = START_GRACE,
     ) -> None:
         self.ending = False
+        self.news = News()
+        """Who is to hear of changes in the gallery."""
         self._opener = opener
         self._has_unfinished = has_unfinished
         self._grace = grace
@@ -74,7 +77,7 @@ class Door:
 
     async def _hold(self, opened: asyncio.Future[App], close: asyncio.Event) -> None:
         try:
-            async with self._opener() as app:
+            async with self._opener() as app, self.news.of(app):
                 opened.set_result(app)
                 await close.wait()
         except Exception as error:

@@ -19,18 +19,33 @@ async def inpaint(
     denoise: a.OwnDenoise = None,
     negative_prompt: a.Negative = "",
     model: a.ModelName = "auto",
-    loras: a.Loras = None,
     steps: a.Steps = None,
     seed: a.Seed = -1,
     count: a.Count = 1,
-    validate: a.Validate = True,
-    checks: a.Checks = None,
-    best_of: a.BestOf = 1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+    style: a.Also[a.StyleName] = None,
+    quality: a.Also[a.QualityName] = "balanced",
+    preset: a.Also[a.PresetNames] = None,
+    loras: a.Also[a.Loras] = None,
+    cfg: a.Also[a.Guidance] = None,
+    sampler: a.Also[a.Sampler] = None,
+    scheduler: a.Also[a.Scheduler] = None,
+    control: a.Also[a.Controls] = None,
+    reference: a.Also[a.References] = None,
+    engine: a.Also[a.EngineName] = "auto",
+    enhance: a.Also[a.Enhance] = False,
+    validate: a.Also[a.Validate] = True,
+    auto_retry: a.Also[a.AutoRetry] = True,
+    retry_limit: a.Also[a.RetryLimit] = 3,
+    retry_strategy: a.Also[a.Strategy] = "auto",
+    positive_threshold: a.Also[a.Threshold] = 0.25,
+    checks: a.Also[a.Checks] = None,
+    best_of: a.Also[a.BestOf] = 1,
+    keep: a.Also[a.Keep] = "best",
 ) -> dict[str, Any]:
     """Use this to replace or repair part of a picture: a mask or mask_text says where, the prompt what is there then.
 
-    Pixels outside the mask stay identical.
+    Pixels outside the mask stay identical. Takes the other arguments of generate_image too, but for a size.
     """
     return await make(dict(locals()), "inpaint")
 
@@ -44,14 +59,34 @@ async def outpaint(
     bottom: a.Added = 0,
     negative_prompt: a.Negative = "",
     model: a.ModelName = "auto",
-    steps: a.Steps = None,
     seed: a.Seed = -1,
-    validate: a.Validate = True,
-    checks: a.Checks = None,
-    best_of: a.BestOf = 1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+    steps: a.Also[a.Steps] = None,
+    count: a.Also[a.Count] = 1,
+    style: a.Also[a.StyleName] = None,
+    quality: a.Also[a.QualityName] = "balanced",
+    preset: a.Also[a.PresetNames] = None,
+    loras: a.Also[a.Loras] = None,
+    cfg: a.Also[a.Guidance] = None,
+    sampler: a.Also[a.Sampler] = None,
+    scheduler: a.Also[a.Scheduler] = None,
+    control: a.Also[a.Controls] = None,
+    reference: a.Also[a.References] = None,
+    engine: a.Also[a.EngineName] = "auto",
+    enhance: a.Also[a.Enhance] = False,
+    validate: a.Also[a.Validate] = True,
+    auto_retry: a.Also[a.AutoRetry] = True,
+    retry_limit: a.Also[a.RetryLimit] = 3,
+    retry_strategy: a.Also[a.Strategy] = "auto",
+    positive_threshold: a.Also[a.Threshold] = 0.25,
+    checks: a.Also[a.Checks] = None,
+    best_of: a.Also[a.BestOf] = 1,
+    keep: a.Also[a.Keep] = "best",
 ) -> dict[str, Any]:
-    """Use this to extend a picture beyond its edges. The prompt says what the whole then shows."""
+    """Use this to extend a picture beyond its edges. The prompt says what the whole then shows.
+
+    Takes the other arguments of generate_image too, but for a size.
+    """
     return await make(dict(locals()), "outpaint")
 
 
@@ -85,15 +120,18 @@ async def regenerate(
     seed: a.NewSeed = None,
     steps: a.Steps = None,
     cfg: a.Guidance = None,
-    width: a.Edge = None,
-    height: a.Edge = None,
-    sampler: a.Sampler = None,
-    scheduler: a.Scheduler = None,
     denoise: a.OwnDenoise = None,
-    count: a.NewCount = None,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
+    width: a.Also[a.Edge] = None,
+    height: a.Also[a.Edge] = None,
+    sampler: a.Also[a.Sampler] = None,
+    scheduler: a.Also[a.Scheduler] = None,
+    count: a.Also[a.NewCount] = None,
 ) -> dict[str, Any]:
-    """Use this to make a picture of the gallery again with some settings changed; without any, the same picture."""
+    """Use this to make a picture of the gallery again with some settings changed; without any, the same picture.
+
+    Takes width, height, sampler, scheduler and count as in generate_image too.
+    """
     overrides = overrides_from(dict(locals()))
     return await carry_out(lambda: current_app().studio.regenerate(image_id, **overrides), wait_seconds)
 

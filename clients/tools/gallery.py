@@ -7,10 +7,13 @@ from typing import Any, cast
 
 from clients.tools import arguments as a
 from clients.tools.contract import Tool
-from clients.tools.results import Deleted, History, ImageInfo, ImageList
-from workflows.answers import item_info, item_row, job_row
+from clients.tools.results import Deleted, History, ImageInfo, ImageList, Tagged
+from workflows.answers import deleted_answer, item_info, item_row, job_row, page_answer
 from workflows.app import current_app
 from workflows.types import ItemQuery
+
+GALLERY_VIEW = "ui://atelier/gallery.html"
+"""The gallery as an MCP App; its pictures come through get_image."""
 
 
 async def list_images(
@@ -18,34 +21,28 @@ async def list_images(
     cursor: a.Cursor = None,
     query: a.Words = "",
     model: a.ModelFilter = None,
+    lora: a.LoraFilter = None,
+    engine: a.EngineFilter = None,
+    tag: a.TagFilter = None,
+    favourite: a.Favourite = None,
     min_score: a.MinScore = None,
     since: a.Since = None,
+    until: a.Until = None,
+    similar_to: a.SimilarTo = None,
     kind: a.Kind = None,
+    deleted: a.Deleted = False,
     sort: a.Sort = "newest",
     prefix: a.Prefix = "",
 ) -> ImageList:
-    """Use this to find pictures made earlier, by words of their prompt, model, score or time.
+    """Use this to find pictures made earlier, by words of their prompt, model, tag, score, time or likeness.
 
     Gives rows without the pictures themselves: get_image shows one. When there are more, the answer has a cursor.
     """
-    app = current_app()
-    wanted = ItemQuery.checked(
-        limit=limit,
-        cursor=cursor or None,
-        query=query,
-        model=model,
-        min_score=min_score,
-        since=_in_utc(since),
-        kind=kind,
-        sort=sort,
-        prefix=prefix,
-    )
-    page = await app.gallery.search(wanted)
-    rows = [item_row(item, await app.gallery.locate(item)) for item in page.items]
-    answer: dict[str, Any] = {"images": rows, "total": page.total}
-    if page.cursor is not None:
-        answer["cursor"] = page.cursor
-    return cast(ImageList, answer)
+    wanted = {"cursor": cursor or None, "since": _in_utc(since), "until": _in_utc(until)}
+    filters = {"lora": lora, "engine": engine, "tag": tag, "favourite": favourite, "similar_to": similar_to}
+    plain = {"min_score": min_score, "kind": kind, "deleted": deleted, "sort": sort, "prefix": prefix}
+    found = ItemQuery.checked(limit=limit, query=query, model=model, **wanted, **filters, **plain)
+    return cast(ImageList, await page_answer(current_app().gallery, found))
 
 
 async def get_image(image_id: a.ImageId, max_edge: a.PreviewEdge = a.MAX_PREVIEW) -> dict[str, Any]:
@@ -61,10 +58,18 @@ async def get_image_info(image_name: a.ImageName) -> ImageInfo:
     return cast(ImageInfo, await item_info(app.gallery, await app.gallery.find(image_name)))
 
 
+async def tag_image(
+    image_id: a.ImageName, add: a.Tags = None, remove: a.Tags = None, favourite: a.SetFavourite = None
+) -> Tagged:
+    """Use this to give a picture tags, to take some away, or to make it a favourite."""
+    item = await current_app().gallery.tag(image_id, add or (), remove or (), favourite)
+    return {"image_id": item.id, "tags": list(item.tags), "favourite": item.favourite}
+
+
 async def delete_image(image_name: a.ImageName) -> Deleted:
-    """Use this only when the user asks to delete a picture: the file and its row are gone for good."""
-    item = await current_app().gallery.delete(image_name)
-    return {"deleted": True, "image_id": item.id, "prompt": item.prompt}
+    """Use this only when the user asks to delete a picture. It goes to the trash, from which they can restore it."""
+    gallery = current_app().gallery
+    return cast(Deleted, deleted_answer(gallery, await gallery.delete(image_name)))
 
 
 async def get_history(limit: a.Limit = 10) -> History:
@@ -79,9 +84,10 @@ def _in_utc(moment: datetime | None) -> datetime | None:
 
 
 TOOLS = (
-    Tool(function=list_images, title="List pictures", read_only=True, idempotent=True),
+    Tool(function=list_images, title="List pictures", read_only=True, idempotent=True, view=GALLERY_VIEW),
     Tool(function=get_image, title="Show a picture", shows="picture", read_only=True, idempotent=True),
     Tool(function=get_image_info, title="Tell how a picture was made", read_only=True, idempotent=True),
+    Tool(function=tag_image, title="Tag a picture", read_only=False, idempotent=True),
     Tool(function=delete_image, title="Delete a picture", read_only=False, destructive=True),
     Tool(function=get_history, title="List past jobs", read_only=True, idempotent=True),
 )

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.session import ServerSession
 from mcp_types import EmptyResult, SetLevelRequestParams, SubscribeRequestParams, UnsubscribeRequestParams
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from clients.tools.door import Door
 from workflows.errors import NotFound
 from workflows.types import Job
+
+if TYPE_CHECKING:
+    from clients.tools.door import Door
 
 log = logging.getLogger("atelier.handshake")
 
@@ -36,9 +40,11 @@ def low_level(server: MCPServer[Any]) -> Server[Any]:
 
 
 def serve_handshake_era(server: MCPServer[Any], door: Door) -> None:
-    """Answer logging/setLevel, resources/subscribe and resources/unsubscribe."""
+    """Answer logging/setLevel, resources/subscribe and resources/unsubscribe; say that the list of pictures changes."""
     subscriptions = Subscriptions(door)
     inner = low_level(server)
+    told = NotificationOptions(resources_changed=True)
+    setattr(inner, "create_initialization_options", partial(inner.create_initialization_options, told))  # noqa: B010
     inner.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
     inner.add_request_handler("resources/subscribe", SubscribeRequestParams, subscriptions.subscribe)
     inner.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, subscriptions.unsubscribe)
@@ -81,6 +87,12 @@ class Subscriptions:
             log.debug("%s", error)
         except Exception:  # the top of a task: the client may be gone, which harms nobody
             log.debug("a subscriber could not be told of %s", uri, exc_info=True)
+
+
+def connection_of(request: AnyRequest) -> int | None:
+    """One number for each connection of the handshake era; None for a request of the newer one, which stands alone."""
+    modern = request.session._connection.protocol_version in MODERN_PROTOCOL_VERSIONS  # pyright: ignore[reportPrivateUsage]
+    return None if modern else _client(request)
 
 
 def _client(request: AnyRequest) -> int:

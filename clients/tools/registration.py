@@ -75,8 +75,6 @@ class StudioTool(ServerTool):
     async def _tell_subscribers(self, answer: Mapping[str, Any], context: AnyContext) -> None:
         if "job_id" in answer:
             await context.notify_resource_updated(f"media://jobs/{answer['job_id']}")
-        if not self.spec.read_only:
-            await context.notify_resources_changed()
 
     async def _content(self, app: App, answer: Mapping[str, Any], values: Mapping[str, Any]) -> CallToolResult:
         text = TextContent(type="text", text=json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
@@ -106,6 +104,7 @@ def registered(spec: Tool, door: Door, inline: bool) -> StudioTool:
             idempotent_hint=spec.idempotent,
             open_world_hint=spec.open_world,
         ),
+        meta={"ui": {"resourceUri": spec.view}} if spec.view else None,
         spec=spec,
         signature=signature,
         door=door,

@@ -21,6 +21,7 @@ from workflows.families import families
 from workflows.types import ItemQuery, Media
 
 IMAGES = "media://images/{id}"
+VIDEOS = "media://videos/{id}"
 JOBS = "media://jobs/{id}"
 MAX_BLOB = 600_000
 """Bytes of an original that is read as it is: 800 KB in base64, below the bound of an answer."""
@@ -49,6 +50,21 @@ async def read_image(app: App, name: str) -> bytes:
         raise ResourceError(str(error)) from error
 
 
+async def read_video(app: App, name: str) -> bytes:
+    """The video as it was filed. One too big for an answer is an error that says where it lies."""
+    checked(name)
+    try:
+        item = await app.gallery.find(name)
+        if item.size <= MAX_BLOB:
+            return (await app.gallery.original(name)).data
+        place = await app.gallery.locate(item)
+    except NotFound as error:
+        raise ResourceNotFoundError(str(error)) from error
+    except StudioError as error:
+        raise ResourceError(str(error)) from error
+    raise ResourceError(f"The video has {item.size} bytes, too many for an answer; it is at {place.path or place.url}.")
+
+
 async def read_job(app: App, name: str) -> str:
     """The answer of the job as JSON, whatever its state."""
     checked(name)
@@ -64,7 +80,7 @@ async def newest_images(app: App) -> list[Resource]:
     page = await app.gallery.search(ItemQuery(limit=NEWEST))
     return [
         Resource(
-            uri=IMAGES.replace("{id}", item.id),
+            uri=(VIDEOS if item.kind == "video" else IMAGES).replace("{id}", item.id),
             name=item.id,
             title=shortened(item.prompt, 80),
             mime_type=item.media_type,
@@ -76,6 +92,8 @@ async def newest_images(app: App) -> list[Resource]:
 
 def media_type_of(picture: bytes) -> str:
     """Told by the first bytes."""
+    if picture[4:8] == b"ftyp":
+        return "video/mp4"
     found = (media_type for start, media_type in SIGNATURES.items() if picture.startswith(start))
     return next(found, "application/octet-stream")
 
@@ -94,7 +112,7 @@ async def complete(
     """
     name = argument.name
     if isinstance(ref, ResourceTemplateReference):
-        name = {IMAGES: "image_id", JOBS: "job_id"}.get(ref.uri, "")
+        name = {IMAGES: "image_id", VIDEOS: "image_id", JOBS: "job_id"}.get(ref.uri, "")
     completer = COMPLETERS.get(name)
     if completer is None:
         return []

@@ -55,6 +55,12 @@ class Deleted(TypedDict):
     prompt: str
 
 
+class Tagged(TypedDict):
+    image_id: str
+    tags: list[str]
+    favourite: bool
+
+
 class SystemStatus(TypedDict):
     version: str
     engines: list[Row]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pydantic_core
 from mcp.server import MCPServer
+from mcp.server.apps import APP_MIME_TYPE, Apps
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.resources import FileResource
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INTERNAL_ERROR,
@@ -35,11 +38,13 @@ from clients.tools.resources import (
     IMAGES,
     JOBS,
     PROMPTS,
+    VIDEOS,
     complete,
     media_type_of,
     newest_images,
     read_image,
     read_job,
+    read_video,
 )
 
 TOOLS = (
@@ -51,6 +56,7 @@ TOOLS = (
     *workflows.TOOLS,
     *gallery.TOOLS,
 )
+MEDIA = tuple(template.removesuffix("{id}") for template in (IMAGES, VIDEOS))
 MAX_ANSWER = 900_000
 """Bytes of one answer as JSON; Claude Desktop refuses results of 1 MiB."""
 HOUR_MS = 3_600_000
@@ -65,8 +71,8 @@ find the prompt in the picture: say so, show the best attempt, offer a better wo
 - status "running" is no error: the job goes on. Call get_progress(job_id, wait_seconds=40) until it ends; do not \
 start it again.
 - Always tell the user the path or url of the picture: not every client shows pictures of tools.
-- list_images finds earlier pictures, get_image shows one, get_image_info tells how it was made (same seed and \
-settings: same picture).
+- list_images finds earlier pictures (similar_to: those that look alike), get_image shows one, get_image_info tells \
+how it was made (same seed and settings: same picture); tag_image tags it or makes it a favourite.
 - model "auto" chooses model, LoRAs and settings by the prompt; the answer's choice says why. search_models finds \
 more, download_model fetches one: ask the user before a large one.
 - For better words: preset or enhance=true in generate_image (the judges still score the user's own words), \
@@ -88,7 +94,9 @@ class StudioServer(MCPServer[Door]):
             tools=[registered(tool, door, inline) for tool in TOOLS],
             log_level=log_level,
             lifespan=door.lifespan,
-            middleware=[limit_size],
+            extensions=[_apps()],
+            middleware=[door.news, limit_size],
+            subscriptions=door.news.bus,
             cache_hints={"tools/list": CacheHint(ttl_ms=HOUR_MS, scope="public")},
         )
         self.door = door
@@ -109,13 +117,29 @@ class StudioServer(MCPServer[Door]):
         self, uri: Any, context: Context[Door, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         contents = await super().read_resource(uri, context)
-        if isinstance(contents, InputRequiredResult) or not str(uri).startswith(IMAGES.removesuffix("{id}")):
+        if isinstance(contents, InputRequiredResult) or not str(uri).startswith(MEDIA):
             return contents
         return [
             replace(content, mime_type=media_type_of(content.content))
             for content in contents
             if isinstance(content.content, bytes)
         ]
+
+
+def _apps() -> Apps:
+    """What hosts that show MCP Apps can show; everywhere else the tools' text says the same."""
+    apps = Apps()
+    apps.add_resource(
+        FileResource(
+            uri=gallery.GALLERY_VIEW,
+            path=Path(__file__).parent / "gallery_view.html",
+            name="gallery",
+            title="The gallery: search, look, mark favourites",
+            mime_type=APP_MIME_TYPE,
+            meta={"ui": {"prefersBorder": True}},
+        )
+    )
+    return apps
 
 
 def build_server(door: Door, *, inline: bool = True, version: str = "", log_level: str = "INFO") -> StudioServer:
@@ -133,6 +157,10 @@ def _add_resources(server: StudioServer, door: Door) -> None:
     @server.resource(IMAGES, title="A picture", description="The picture with that image id", mime_type="image/png")
     async def image(id: str) -> bytes:  # pyright: ignore[reportUnusedFunction]
         return await read_image(await door.app(), id)
+
+    @server.resource(VIDEOS, title="A video", description="The video with that image id", mime_type="video/mp4")
+    async def video(id: str) -> bytes:  # pyright: ignore[reportUnusedFunction]
+        return await read_video(await door.app(), id)
 
     @server.resource(JOBS, title="A job", description="What became of a job", mime_type="application/json")
     async def job(id: str) -> str:  # pyright: ignore[reportUnusedFunction]

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import os
 import socket
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any, cast
 
 import anyio
 from mcp.server.stdio import stdio_server
-from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from clients.tools.guard import PATH, Entrance, Guard
 from clients.tools.handshake import low_level
 from clients.tools.server import StudioServer
 from clients.tools.wire import Lines, Wire, on_stop_signal
 
 log = logging.getLogger("atelier.serving")
 
-PATH = "/mcp"
 HEALTH = "/health"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRACE_SECONDS = 3
 """How long open HTTP requests may go on once the server is told to stop."""
-
-
-REFUSED = {
-    401: ("Unauthorised", "unauthorised", "The bearer token is missing or wrong: send the one in ATELIER_TOKEN."),
-    403: ("Wrong origin", "wrong_origin", "The header Origin is another site's. ATELIER_ALLOWED_HOSTS lists its own."),
-    421: ("Wrong host", "wrong_host", "The header Host is not this server's. ATELIER_ALLOWED_HOSTS lists its names."),
-}
 
 
 class NotAllowed(ValueError):
@@ -72,11 +64,13 @@ def http_app(
     token: str | None,
     allowed_hosts: tuple[str, ...],
     routes: Sequence[BaseRoute] = (),
+    entrance: Entrance | None = None,
     **options: Any,
 ) -> ASGIApp:
     """The ASGI app: /mcp, /health and further routes, all behind the guard.
 
-    `options` go to the SDK's app (the tests' event store).
+    `entrance`: where browsers are let in, which can send no token of their own. `options` go to the SDK's app (the
+    tests' event store).
     """
     security = transport_security(allowed_hosts)
 
@@ -86,7 +80,7 @@ def http_app(
 
     app = server.streamable_http_app(streamable_http_path=PATH, transport_security=security, **options)
     app.router.routes.extend(routes)
-    return Guard(app, security, token)
+    return Guard(app, security, token, entrance)
 
 
 async def serve_http(server: StudioServer, app: ASGIApp, host: str, port: int) -> None:
@@ -135,36 +129,3 @@ def transport_security(allowed_hosts: tuple[str, ...]) -> TransportSecuritySetti
         allowed_hosts=[*names, *(f"{name}:*" for name in names)],
         allowed_origins=[*origins, *(f"{origin}:*" for origin in origins)],
     )
-
-
-class Guard:
-    """In front of every route: Host and Origin against rebinding, and the token when there is one."""
-
-    def __init__(self, app: ASGIApp, security: TransportSecuritySettings, token: str | None) -> None:
-        self._app = app
-        self._rebinding = TransportSecurityMiddleware(security)
-        self._token = token.encode() if token else None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            request = Request(scope)
-            foreign = await self._rebinding.validate_request(request)
-            if foreign is not None:
-                await _refusal(foreign.status_code)(scope, receive, send)
-                return
-            if not self._authorised(request):
-                await _refusal(401, {"WWW-Authenticate": 'Bearer realm="atelier"'})(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _authorised(self, request: Request) -> bool:
-        if self._token is None:
-            return True
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
-
-
-def _refusal(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """In the form of the errors below /api."""
-    error, kind, message = REFUSED[status]
-    return JSONResponse({"error": error, "message": message, "status": status, "type": kind}, status, headers)

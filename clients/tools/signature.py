@@ -42,7 +42,7 @@ class Signature:
         self.model = create_model(f"{function.__name__}_arguments", __base__=Arguments, **fields)
         self.schema = compact(self.model.model_json_schema(by_alias=True))
         """With every limit, for our own words; clients are shown `shown`."""
-        self.shown = brief(self.schema)
+        self.shown = brief(_spelt_out(self.schema))
 
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The checked arguments, defaults filled in. "512" is taken as 512. Raises BadArguments."""
@@ -110,10 +110,21 @@ def compact(schema: Any, is_names: bool = False) -> Any:
     return _without_null(kept) if "default" in whole else kept
 
 
+ALSO = "also"
+"""Marks an argument that the tool takes as another tool spells it out; see arguments.Also."""
 UNTOLD = frozenset({"maxLength", "minLength", "maxItems"})
 """Limits that no sane call meets: enforced and told when they are broken, but not read by a model at every turn."""
 BEYOND = 1_000_000
 """A maximum above this tells nothing either."""
+
+
+def _spelt_out(schema: Schema) -> Schema:
+    """Without the arguments that another tool spells out; further ones are allowed then."""
+    properties: Schema = schema["properties"]
+    kept = {name: part for name, part in properties.items() if ALSO not in part}
+    if len(kept) == len(properties):
+        return schema
+    return {key: part for key, part in schema.items() if key != "additionalProperties"} | {"properties": kept}
 
 
 def brief(schema: Any, is_names: bool = False) -> Any:

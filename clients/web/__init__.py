@@ -1,4 +1,4 @@
-"""The prompt studio over HTTP: JSON and server-sent events beside the MCP endpoint. The page itself is not here."""
+"""The studio over HTTP, beside the MCP endpoint: the page, and the JSON and server-sent events that it lives on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from starlette.routing import BaseRoute, Match, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from clients.web.entrance import Entrance
 from clients.web.faults import nothing_there
 from clients.web.operations import ROOT, Operation
+from clients.web.pages import STATIC, Pages
 from clients.web.resource import Resource
 from clients.web.stream import HEARTBEAT_SECONDS
 from clients.web.table import OPERATIONS
@@ -17,7 +19,7 @@ from workflows.app import App
 
 
 def routes(app: Callable[[], Awaitable[App]], *, heartbeat: float = HEARTBEAT_SECONDS) -> list[BaseRoute]:
-    """Everything below /api. `app` is asked with each request that needs it; the guard has to stand before them.
+    """The page, and everything below /api. `app` is asked with each request that needs it; the guard comes before.
 
     `heartbeat`: seconds of silence after which a stream shows that it is alive.
     """
@@ -25,18 +27,35 @@ def routes(app: Callable[[], Awaitable[App]], *, heartbeat: float = HEARTBEAT_SE
     for operation in OPERATIONS:
         by_path[operation.path].append(operation)
     resources = [Route(f"{ROOT}{path}", Resource(several, app, heartbeat)) for path, several in by_path.items()]
-    return [Below(Router(resources, redirect_slashes=False, default=nothing_there))]
+    asked = Router(resources, redirect_slashes=False, default=nothing_there)
+    pages = Pages()
+    return [Below(f"{ROOT}/", asked), Below(STATIC, pages), At("/", pages)]
 
 
-class Below(BaseRoute):
-    """Every address below /api. Mount would pass over those with a line break in them, which then get no JSON."""
+def entrance(token: str | None) -> Entrance | None:
+    """Where browsers log in, when there is a token to log in with."""
+    return Entrance(token) if token else None
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+
+class At(BaseRoute):
+    """One address, whatever the method."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        self._path = path
+        self._app = app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        below = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{ROOT}/")
-        return (Match.FULL if below else Match.NONE), {}
+        return (Match.FULL if scope["type"] == "http" and self._is(scope["path"]) else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._router(scope, receive, send)
+        await self._app(scope, receive, send)
+
+    def _is(self, path: str) -> bool:
+        return path == self._path
+
+
+class Below(At):
+    """Every address below one. Mount would pass over those with a line break in them, which then get no JSON."""
+
+    def _is(self, path: str) -> bool:
+        return f"{path}/".startswith(self._path)

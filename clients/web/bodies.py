@@ -29,6 +29,7 @@ PLAIN = {
     "dict_type": "it is an object",
     "model_type": "it is an object",
     "bool_type": "it is true or false",
+    "bool_parsing": "it is true or false",
     "int_parsing": "it is a whole number",
 }
 """What is allowed where pydantic says it in the words of a library."""
@@ -123,7 +124,7 @@ async def read_body(model: type[M], request: Request) -> M:
 
     Nothing at all is an empty object, where that is of this form.
     """
-    raw = await _bytes(request)
+    raw = await read_bytes(request, MAX_BODY)
     if not raw and not needed(model):
         return model()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -153,17 +154,18 @@ def needed(model: type[BaseModel]) -> bool:
     return any(field.is_required() for field in model.model_fields.values())
 
 
-async def _bytes(request: Request) -> bytes:
+async def read_bytes(request: Request, most: int) -> bytes:
+    """The body. Raises BadRequest when it has more than `most` bytes."""
     body = bytearray()
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > DRAINED:
+        if size > max(most, DRAINED):
             break
-        if size <= MAX_BODY:
+        if size <= most:
             body += chunk
-    if size > MAX_BODY:
-        raise BadRequest(f"The body is too large: it has at most {MAX_BODY} bytes.")
+    if size > most:
+        raise BadRequest(f"The body is too large: it has at most {most} bytes.")
     return bytes(body)
 
 

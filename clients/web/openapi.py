@@ -17,9 +17,10 @@ from clients.web.operations import ROOT, Operation
 Schema = dict[str, Any]
 
 PLACE = "#/components/schemas/{model}"
-TITLE = "Atelier's prompt studio"
+TITLE = "Atelier's studio"
 ABOUT = (
-    "Words for pictures: presets, prompts for a model family, conversations about them, and their history. "
+    "Pictures: found, shown, marked, made and made again, and the jobs that make them. "
+    "Words for them: presets, prompts for a model family, conversations about them, and their history. "
     "Where a token is set, every request carries it; the Host and Origin headers have to be this server's own."
 )
 STREAM = (
@@ -27,12 +28,18 @@ STREAM = (
     "anew, what came before is void. The last one is {done: true} with the whole answer, or an error with its status. "
     "Lines that begin with a colon say that it goes on."
 )
+FEED = (
+    "Events, each a line of JSON after `data: `, told as they happen. An error ends them, with its status. "
+    "Lines that begin with a colon say that it goes on."
+)
 EVENTS = (Token, Restart, Done, Fault)
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 FAULTS = {
     400: "The request cannot be used as it is",
     404: "Nothing has that name",
+    416: "The file has no such part",
     500: "Not foreseen",
-    502: "The language model's server answered with an error",
+    502: "The engine, or the language model's server, answered with an error",
     503: "Nobody answers there, or not now",
     504: "The language model took too long",
 }
@@ -69,6 +76,8 @@ def _operation(operation: Operation) -> Schema:
         told["description"] = operation.details
     if operation.body is not None:
         told["requestBody"] = {"required": needed(operation.body), "content": _json(operation.body)}
+    if operation.uploads:
+        told["requestBody"] = {"required": True, "content": dict.fromkeys(operation.uploads, BINARY)}
     return told
 
 
@@ -86,21 +95,34 @@ def _parameter(place: str, name: str, schema: Schema, *, required: bool = False)
 
 
 def _responses(operation: Operation) -> Schema:
-    done = {"description": operation.answer.__doc__ or operation.summary, "content": _json(operation.answer)}
-    if operation.streams:
-        done = {"description": STREAM, "content": {"text/event-stream": {"schema": _event(operation.answer)}}}
-    told: Schema = {str(operation.status): done}
+    told: Schema = {str(operation.status): _done(operation)}
+    if operation.files:
+        told["304"] = {"description": "The browser's copy is still good"}
+        told["206"] = {"description": "The part that was asked for", "content": dict.fromkeys(operation.files, BINARY)}
     for status in _statuses(operation):
         told[str(status)] = {"description": FAULTS[status], "content": _json(Fault)}
     return told | {str(status): {"description": why, "content": _json(Fault)} for status, why in GUARDED.items()}
 
 
+def _done(operation: Operation) -> Schema:
+    if operation.files:
+        return {"description": operation.summary, "content": dict.fromkeys(operation.files, BINARY)}
+    if operation.events:
+        return {"description": FEED, "content": _events([*operation.events, Fault])}
+    assert operation.answer is not None
+    if operation.streams:
+        return {"description": STREAM, "content": {"text/event-stream": {"schema": _event(operation.answer)}}}
+    return {"description": operation.answer.__doc__ or operation.summary, "content": _json(operation.answer)}
+
+
 def _statuses(operation: Operation) -> Iterable[int]:
     """The errors that can come of it."""
-    if operation.body or operation.query:
+    if operation.body or operation.query or operation.uploads:
         yield 400
     if operation.parts or operation.asks:
         yield 404
+    if operation.files:
+        yield 416
     yield 500
     if operation.asks:
         yield from (502, 503, 504)
@@ -109,7 +131,15 @@ def _statuses(operation: Operation) -> Iterable[int]:
 def _event(answer: type[BaseModel]) -> Schema:
     """Each event of a stream, as is usual before OpenAPI 3.2: its data is JSON of one of these forms."""
     last = {"allOf": [_ref(answer), _ref(Done)]}
-    data = {"anyOf": [_ref(Token), _ref(Restart), last, _ref(Fault)]}
+    return _one_of([_ref(Token), _ref(Restart), last, _ref(Fault)])
+
+
+def _events(models: Sequence[type[BaseModel]]) -> Schema:
+    return {"text/event-stream": {"schema": _one_of([_ref(model) for model in models])}}
+
+
+def _one_of(forms: Sequence[Schema]) -> Schema:
+    data = {"anyOf": forms}
     told = {"type": "string", "contentMediaType": "application/json", "contentSchema": data}
     return {"type": "object", "required": ["data"], "properties": {"data": told}}
 
@@ -123,7 +153,7 @@ def _json(model: type[BaseModel]) -> Schema:
 
 
 def _schemas(operations: Sequence[Operation]) -> Schema:
-    models = [model for one in operations for model in (one.body, one.answer) if model is not None]
+    models = [model for one in operations for model in (one.body, one.answer, *one.events) if model is not None]
     inputs = [(model, "validation") for model in dict.fromkeys([*models, *EVENTS])]
     _, document = models_json_schema(inputs, ref_template=PLACE)  # pyright: ignore[reportArgumentType]
     return document["$defs"]

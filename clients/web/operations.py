@@ -31,6 +31,8 @@ class Call:
     entered: list[str] = field(default_factory=list[str])
     """The id of the conversation that it is about, as soon as that is known."""
     listener: Listener | None = None
+    signed_in: bool = False
+    """The browser brought a login's cookie."""
 
     async def desk(self) -> PromptDesk:
         return (await self.app()).prompts
@@ -38,16 +40,25 @@ class Call:
 
 @dataclass(frozen=True)
 class Operation:
-    """`run` takes the Call, the parts of the path by name, and a `body` or a `query`; it gives the answer."""
+    """`run` takes the Call, the parts of the path by name, and a `body`, an `upload` or a `query`; it gives the answer.
+
+    With `events` it gives them one by one; with `files` it gives what is to be sent.
+    """
 
     method: str
     path: str
-    run: Callable[..., Awaitable[BaseModel]]
+    run: Callable[..., Any]
     status: int = 200
     asks: bool = False
-    """A language model may be asked."""
+    """A language model or an engine may be asked."""
     streams: bool = False
     """It answers with server-sent events, `run`'s answer the last of them."""
+    events: tuple[type[BaseModel], ...] = ()
+    """The server-sent events that it answers with; what follows one with `done` is the end."""
+    files: tuple[str, ...] = ()
+    """The media types of the file that it answers with."""
+    uploads: tuple[str, ...] = ()
+    """The media types of the file that it takes."""
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -62,8 +73,8 @@ class Operation:
         return self._hints.get("query")
 
     @property
-    def answer(self) -> type[BaseModel]:
-        return self._hints["return"]
+    def answer(self) -> type[BaseModel] | None:
+        return None if self.events or self.files else self._hints["return"]
 
     @property
     def parts(self) -> list[str]:

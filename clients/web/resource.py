@@ -15,9 +15,12 @@ from clients.web.answers import Talked
 from clients.web.bodies import read_body, read_query
 from clients.web.cookie import conversation_of, cookie_for
 from clients.web.faults import fault_response, stopped_response, wrong_method
+from clients.web.media import Sent, sent_response
 from clients.web.operations import Call, Operation
 from clients.web.sending import NEVER_KEPT, Json, Sending
-from clients.web.stream import EventStream, Listener, farewell, while_there
+from clients.web.stream import EventStream, Feed, Listener, farewell, while_there
+from clients.web.uploads import read_upload
+from utils.sessions import COOKIE as SESSION_COOKIE
 from workflows.app import App
 from workflows.types import new_id
 
@@ -53,7 +56,7 @@ class Resource:
             return
         if not sending.begun:
             await stopped_response()(scope, receive, sending)
-        elif operation.streams:
+        elif operation.streams or operation.events:
             await farewell(sending)
 
     def _other_method(self, method: str) -> Response:
@@ -62,7 +65,8 @@ class Resource:
         return wrong_method(method, self._allowed)
 
     async def _answer(self, operation: Operation, arguments: dict[str, Any], request: Request, send: Send) -> None:
-        call = Call(app=self._app, cookie=conversation_of(request), begins=new_id())
+        signed_in = SESSION_COOKIE in request.cookies
+        call = Call(app=self._app, cookie=conversation_of(request), begins=new_id(), signed_in=signed_in)
 
         def run(listener: Listener | None = None) -> Awaitable[Any]:
             return operation.run(replace(call, listener=listener), **arguments)
@@ -70,7 +74,9 @@ class Resource:
         def headers() -> Mapping[str, str]:
             return cookie_for(call.entered[-1], request) if call.entered else {}
 
-        if operation.streams:
+        if operation.events:
+            await Feed(operation.run(call, **arguments), self._heartbeat)(request.scope, request.receive, send)
+        elif operation.streams:
             await EventStream(run, headers, self._heartbeat)(request.scope, request.receive, send)
         else:
             response = await _response(operation.status, run, request)
@@ -81,14 +87,18 @@ async def _arguments(operation: Operation, request: Request) -> dict[str, Any]:
     arguments: dict[str, Any] = {name: request.path_params[name] for name in operation.parts}
     if operation.body is not None:
         arguments["body"] = await read_body(operation.body, request)
+    if operation.uploads:
+        arguments["upload"] = await read_upload(request)
     if operation.query is not None:
         arguments["query"] = read_query(operation.query, request)
     return arguments
 
 
-async def _response(status: int, run: Run, request: Request) -> Json:
+async def _response(status: int, run: Run, request: Request) -> Response:
     try:
-        answer: BaseModel = await run(None)
+        answer: BaseModel | Sent = await run(None)
+        if isinstance(answer, Sent):
+            return await sent_response(answer, request)
     except Exception as error:  # noqa: BLE001 - told to the client, and logged where it was not foreseen
         return fault_response(error)
     headers = cookie_for(answer.conversation_id, request) if isinstance(answer, Talked) else None

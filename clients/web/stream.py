@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from clients.web.answers import Generated
@@ -120,10 +121,57 @@ class EventStream:
     async def _say(self, chunk: bytes, send: Send) -> None:
         if not self._started:
             self._started = True
-            told = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **NEVER_KEPT, **self._headers()}
-            headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await begin(send, self._headers())
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+class Feed:
+    """Events one by one as they come, beats of the heart between them; an error before the first has its own status."""
+
+    def __init__(self, events: AsyncGenerator[BaseModel], heartbeat: float) -> None:
+        self._events = events
+        self._heartbeat = heartbeat
+        self._started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        coming = asyncio.ensure_future(anext(self._events))
+        try:
+            while True:
+                event = await self._next(coming, send)
+                await self._say(line(event.model_dump(mode="json", exclude_unset=True)), send)
+                coming = asyncio.ensure_future(anext(self._events))
+        except StopAsyncIteration:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except Exception as error:  # noqa: BLE001 - it is told to the client, and logged where it was not foreseen
+            await self._fail(error, scope, receive, send)
+        finally:
+            await ended(coming)
+            await self._events.aclose()
+
+    async def _next(self, coming: asyncio.Future[BaseModel], send: Send) -> BaseModel:
+        while not (await asyncio.wait({coming}, timeout=self._heartbeat))[0]:
+            await self._say(HEARTBEAT, send)
+        return coming.result()
+
+    async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._started:
+            await fault_response(error)(scope, receive, send)
+            return
+        await self._say(line(fault_of(error).model_dump()), send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _say(self, chunk: bytes, send: Send) -> None:
+        if not self._started:
+            self._started = True
+            await begin(send, {})
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def begin(send: Send, further: Mapping[str, str]) -> None:
+    """The first byte of a stream."""
+    told = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **NEVER_KEPT, **further}
+    headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
 def line(event: Mapping[str, Any]) -> bytes:
@@ -160,7 +208,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def ended(*tasks: asyncio.Task[Any]) -> None:
+async def ended(*tasks: asyncio.Future[Any]) -> None:
     """Cancel what still runs, and wait until it has cleaned up."""
     for task in tasks:
         task.cancel()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from clients.web import shelves, writing
+from clients.web import jobs, live, pictures, shelves, writing
 from clients.web.answers import Description
+from clients.web.media import SHOWN
 from clients.web.openapi import described
 from clients.web.operations import Call, Operation
+from clients.web.rows import ImagesEvent, JobDone, JobsEvent, PreviewEvent, ProgressEvent
+from clients.web.uploads import KINDS
+
+PICTURES = ("image/png", "image/jpeg", "image/webp")
 
 
 async def description(call: Call) -> Description:
@@ -32,5 +37,23 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/reset", writing.reset),
     Operation("GET", "/history", writing.history),
     Operation("DELETE", "/history/{id}", writing.forget),
+    Operation("GET", "/images", pictures.images, asks=True),
+    Operation("POST", "/images", pictures.take_in, uploads=KINDS),
+    Operation("GET", "/images/facets", pictures.facets),
+    Operation("GET", "/images/{id}", pictures.image),
+    Operation("PATCH", "/images/{id}", pictures.change),
+    Operation("DELETE", "/images/{id}", pictures.remove),
+    Operation("GET", "/images/{id}/preview", pictures.preview, files=PICTURES),
+    Operation("GET", "/images/{id}/file", pictures.file, files=SHOWN),
+    Operation("POST", "/images/{id}/restore", pictures.restore),
+    Operation("POST", "/images/{id}/regenerate", pictures.regenerate, status=202, asks=True),
+    Operation("POST", "/jobs", jobs.start, status=202, asks=True),
+    Operation("GET", "/jobs", jobs.listed),
+    Operation("GET", "/jobs/{id}", jobs.one),
+    Operation("DELETE", "/jobs/{id}", jobs.stop),
+    Operation("GET", "/jobs/{id}/events", live.job_events, events=(ProgressEvent, PreviewEvent, JobDone)),
+    Operation("GET", "/jobs/{id}/preview", jobs.glimpse, files=PICTURES),
+    Operation("GET", "/events", live.events, events=(JobsEvent, ImagesEvent)),
+    Operation("GET", "/status", jobs.status),
     Operation("GET", "/openapi.json", description),
 )

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from clients.model_files import InstalledModels
     from clients.wiring.judges import JudgeBench
     from workflows.choosing import Chooser
+    from workflows.gallery import Gallery as Gallery
+    from workflows.importing import Imports as Imports
     from workflows.ports import Engine, Presence, Recorder, Store
     from workflows.prompts.desk import PromptDesk
     from workflows.studio import Studio
@@ -44,7 +46,7 @@ DEMO = Path(__file__).parents[1] / "demo"
 
 def has_unfinished(settings: Settings) -> bool:
     """Whether an earlier process may have left work behind. Cheap: reads no database."""
-    return anyone_left(_processes(settings))
+    return settings.is_shared or anyone_left(_processes(settings))
 
 
 @asynccontextmanager
@@ -54,24 +56,24 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     `resume`: take up jobs of processes that are gone (servers do), else mark them. Raises BadSettings, StorageError.
     """
     settings = settings or await asyncio.to_thread(load_settings)
-    home = settings.atelier_home
     await asyncio.to_thread(_import_adapters, settings)
     from clients.ledger import open_ledger
-    from clients.local_store import LocalStore
-    from workflows.gallery import Gallery
+    from clients.wiring.storage import gallery_rooms, open_signer, open_vault
 
     async with AsyncExitStack() as stack:
-        presence = await stack.enter_async_context(LockedPresence(_processes(settings)))
-        ledger = await stack.enter_async_context(open_ledger(home / "atelier.db"))
-        store = LocalStore(home / "pictures")
+        ledger = await stack.enter_async_context(open_ledger(settings.ledger))
+        presence = ledger.presence or LockedPresence(_processes(settings))
+        await stack.enter_async_context(presence)
+        vault = await open_vault(settings, stack)
         crew = await _crew(settings, stack, ledger)
-        studio = _studio(settings, crew, ledger, store, presence)
+        studio = _studio(settings, crew, ledger, vault.store, presence)
         studio.recorder = await _recorder(settings, stack)
+        studio.signer = await asyncio.to_thread(open_signer, settings)
         await stack.enter_async_context(studio)
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
         app = App(
             studio=studio,
-            gallery=Gallery(ledger.items, store),
+            **gallery_rooms(settings, ledger, vault, crew.bench, studio.changes),
             chooser=crew.chooser,
             prompts=crew.desk,
             version=await asyncio.to_thread(own_version),
@@ -82,7 +84,7 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
         if resume:
             await presence.forget_the_dead()
             _keep_what_is_imported(stack)
-            _look_at_models(app, stack)
+            _look_ahead(app, stack)
         stack.enter_context(use_app(app))
         yield app
 
@@ -135,10 +137,14 @@ async def _crew(settings: Settings, stack: AsyncExitStack, ledger: Ledger) -> Cr
     return Crew(comfyui=comfyui, engines=engines, bench=bench, chooser=chooser, desk=desk)
 
 
-def _look_at_models(app: App, stack: AsyncExitStack) -> None:
-    """For a process that serves: the first look at large model folders takes seconds, so it is taken ahead."""
+def _look_ahead(app: App, stack: AsyncExitStack) -> None:
+    """For a process that serves: the first look at large model folders takes seconds, so it is taken ahead; and what
+    was left half done in the gallery is completed."""
+    from workflows.gallery.housekeeping import keep_tidy
+
     looking = asyncio.create_task(app.catalog.look_ahead(), name="first look at the models")
-    stack.push_async_callback(called_off, [looking])
+    tidying = asyncio.create_task(keep_tidy(app.gallery), name="the gallery's housekeeping")
+    stack.push_async_callback(called_off, [looking, tidying])
 
 
 async def _recover(app: App, resume: bool) -> None:
@@ -183,7 +189,12 @@ def _graphs_of(comfyui: ComfyUIEngine | None) -> dict[str, Any]:
 def _told(settings: Settings) -> dict[str, Any]:
     """What the app can tell of this machine and its settings."""
     home = settings.atelier_home
-    places = {"home": str(home), "database": str(home / "atelier.db"), "pictures": str(home / "pictures")}
+    bucket = f"{settings.minio_endpoint}/{settings.minio_bucket}" if settings.minio_endpoint else None
+    places = {
+        "home": str(home),
+        "database": "PostgreSQL" if settings.is_shared else str(settings.ledger),
+        "pictures": bucket or str(home / "pictures"),
+    }
     notices, remarks = tuple(_notices(settings)), partial(_remarks, settings)
     facts = {"memory": _memory, "machine_facts": partial(_machine, home)}
     return {"notices": notices, "remarks": remarks, "places": places, **facts}
@@ -239,6 +250,9 @@ def _import_adapters(settings: Settings) -> None:
     """Off the event loop: the first import of the database library takes most of a second."""
     names = ["clients.ledger", "clients.diffusers_engine", "clients.wiring.judges", "workflows.gallery"]
     names += [
+        "clients.wiring.storage",
+        "workflows.importing",
+        "workflows.exporting",
         "clients.wiring.models",
         "clients.wiring.words",
         "workflows.prompts.desk",

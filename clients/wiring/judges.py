@@ -15,14 +15,16 @@ from clients.config import Settings
 from clients.wiring.language import language_model
 from utils.aesthetics import AestheticPredictor
 from utils.content_validator import classifier_expected, classifier_for
+from utils.hub import hub_cache
 from utils.pose_validation import PoseDetector
 from utils.validation import ClipScorer
 from workflows.content import ContentRules
 from workflows.judges import ClipJudge, ContentJudge, QualityJudge, VisionJudge, body_judges
+from workflows.judges.likeness import ClipEmbedder
 from workflows.types import FamilyProfile
 
 if TYPE_CHECKING:
-    from workflows.ports import Judge
+    from workflows.ports import Embedder, Judge
 
 JUDGE_GB = 2.0
 """Free memory of a GPU with which a judge loads without asking: ViT-B-32 has 0.6 GB of weights in full precision, the
@@ -39,6 +41,8 @@ class JudgeBench:
     judges: dict[str, Judge]
     rules: ContentRules
     gate: Judge | None
+    embedder: Embedder
+    """Tells which pictures are alike, with the judge's CLIP."""
 
 
 @asynccontextmanager
@@ -65,22 +69,40 @@ async def open_judges(
     rules = ContentRules(adult=settings.atelier_adult)
     look = _by_family(demo_detector, detector)
     content = ContentJudge(partial(classifier_for, settings.atelier_content_model), rules, idle, before_load)
+    clip = ClipJudge(_by_family(demo_scorer, scorer), idle, before_load)
     judges: list[Judge] = [
         QualityJudge(_by_family(None, predictor), idle, before_load),
         *body_judges(look, idle, before_load),
-        ClipJudge(_by_family(demo_scorer, scorer), idle, before_load),
+        clip,
         content,
     ]
     async with AsyncExitStack() as stack:
         judges += await _vision(settings, stack)
         watched = await asyncio.to_thread(classifier_expected, settings.atelier_content_model)
-        named = {judge.name: judge for judge in judges}
-        yield JudgeBench(judges=named, rules=rules, gate=content if watched else None)
+        known = demo_scorer if not await asyncio.to_thread(_is_here, settings) else scorer
+        yield JudgeBench(
+            judges={judge.name: judge for judge in judges},
+            rules=rules,
+            gate=content if watched else None,
+            embedder=ClipEmbedder(known, clip.resting),
+        )
 
 
 def _by_family(demo: M, real: M) -> Callable[[FamilyProfile], M]:
     """The demo's own model for what the demo model draws: it knows that world, and the real one does not."""
     return lambda profile: demo if profile.name == "demo" else real
+
+
+def _is_here(settings: Settings) -> bool:
+    """Whether the judge's weights are on this machine: nobody fetches 600 MB to search for what looks alike."""
+    if Path(settings.atelier_clip_model).is_dir():
+        return True
+    tag, cache = _plain(settings.atelier_clip_weights), hub_cache()
+    return cache.is_dir() and any(tag in _plain(folder.name) for folder in cache.glob("models--*"))
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 def _predictor(settings: Settings, scorer: ClipScorer) -> AestheticPredictor | None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from clients._ledger.tables import metadata
 from clients.ledger import Ledger
 from workflows.types import Item, ItemQuery, Job, Recipe
 
+Where = str | Path
+"""A SQLite file, or the URL of a PostgreSQL database."""
 RECIPE = Recipe(prompt="a red circle")
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -42,3 +49,41 @@ async def file_items(ledger: Ledger, *items: Item) -> None:
 async def found(ledger: Ledger, **query: Any) -> list[int]:
     """The seeds (which number the items) on the first page."""
     return [item.seed for item in (await ledger.items.search(ItemQuery(**query))).items]
+
+
+# beside the ledger
+
+
+def engine(where: Where) -> sa.Engine:
+    """For looking at the tables themselves."""
+    if isinstance(where, Path):
+        made = sa.create_engine(sa.URL.create("sqlite", database=str(where)), poolclass=sa.NullPool)
+        event.listen(made, "connect", _with_foreign_keys)
+        return made
+    return sa.create_engine(sa.make_url(where).set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+
+
+def _with_foreign_keys(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def rows(where: Where, statement: str) -> list[tuple[Any, ...]]:
+    with engine(where).connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(statement))]
+
+
+def change(where: Where, statement: str) -> None:
+    with engine(where).begin() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def with_unknown_field(where: Where, table: str, condition: str) -> None:
+    """As if a newer Atelier had written the row's JSON."""
+    change(where, f"UPDATE {table} SET body = replace(body, '{{\"', '{{\"holograms\":3,\"') WHERE {condition}")
+
+
+def emptied(url: str) -> str:
+    """The same database without rows, its numbers counted from 1."""
+    tables = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
+    change(url, f"TRUNCATE {tables}, items_words, history_words RESTART IDENTITY")
+    return url

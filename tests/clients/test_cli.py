@@ -122,7 +122,7 @@ def test_the_gallery_lists_shows_and_deletes(home: Path, capsys: pytest.CaptureF
     assert identity in capsys.readouterr().out
     assert atelier("gallery", "show", identity, "--json") == 0
     assert json.loads(capsys.readouterr().out)["recipe"]["prompt"] == "a red circle"
-    assert atelier("gallery", "delete", identity, "--yes") == 0
+    assert atelier("gallery", "delete", identity, "--for-good", "--yes") == 0
     assert list(home.rglob("*.png")) == []
     assert atelier("gallery", "show", identity) == 1
     assert "There is no" in capsys.readouterr().err

@@ -27,7 +27,7 @@ from clients._ledger.tables import REVISIONS, detail_row, item_row, job_row, met
 from clients.ledger import Ledger, open_ledger
 from tests.clients.ledger_kit import RECIPE, file_items, found, item
 from workflows.errors import StorageError
-from workflows.types import HistoryEntry, HistoryQuery, ItemQuery, Job
+from workflows.types import Facets, HistoryEntry, HistoryQuery, ItemQuery, Job, LoraUse
 
 
 @pytest.fixture
@@ -141,14 +141,17 @@ def test_the_known_revisions_are_the_scripts_in_their_order() -> None:
 
 def make_second(path: Path) -> Job:
     """A file as the Atelier before the words left it, with a job and a picture."""
-    job, picture = Job(recipe=RECIPE), item(1, prompt="a lighthouse")
+    drawn = RECIPE.but(loras=(LoraUse(name="styles/Ink.safetensors"),))
+    job, picture = Job(recipe=RECIPE), item(1, prompt="a lighthouse", engine="ComfyUI", rendered=drawn)
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
     with engine.begin() as connection:
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
         for table, row in (("jobs", job_row(job)), ("items", item_row(picture)), ("item_details", detail_row(picture))):
-            fields = row | ({"seq": 1} if table != "jobs" else {})
+            there = {column["name"] for column in sa.inspect(connection).get_columns(table)}
+            fields = {name: value for name, value in row.items() if name in there}
+            fields |= {"seq": 1} if table != "jobs" else {}
             marks = ", ".join(f":{name}" for name in fields)
             connection.execute(sa.text(f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({marks})"), fields)
     engine.dispose()
@@ -161,7 +164,11 @@ async def test_a_file_of_the_revision_before_keeps_its_rows_and_learns_words(pat
 
     async with open_ledger(path) as ledger:
         assert await ledger.jobs.get(job.id) == job
-        assert await found(ledger, query="lighthouse") == [1]
+        queries: list[dict[str, Any]] = [{"query": "lighthouse"}, {"lora": "ink"}, {"engine": "comfyui"}, {}]
+        assert [await found(ledger, **query) for query in queries] == [[1]] * 4
+        counted = Facets(models=(("Demo", 1),), loras=(("Ink", 1),), engines=(("ComfyUI", 1),))
+        assert await ledger.items.facets() == counted
+        assert (await ledger.items.search(ItemQuery(limit=1))).total == 1
         assert (await ledger.history.search(HistoryQuery())).total == 0
         await ledger.history.add(HistoryEntry(input="a lighthouse"))
         assert (await ledger.history.search(HistoryQuery(query="lighthouse"))).total == 1
@@ -276,7 +283,7 @@ async def test_many_readers_and_writers_of_one_process_get_along(ledger: Ledger)
 
 async def test_the_search_index_agrees_with_the_rows_after_all_kinds_of_changes(ledger: Ledger, path: Path) -> None:
     await file_items(ledger, *(item(number) for number in range(6)))
-    await ledger.items.remove("0003-item")
+    await ledger.filing.remove("0003-item")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE item_details SET prompt = 'changed' WHERE seq = 1")
         connection.execute("INSERT INTO items_fts(items_fts, rank) VALUES ('integrity-check', 1)")

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
-from pathlib import Path
-
-import pytest
+import asyncio
 
 from clients.ledger import Ledger, open_ledger
-from tests.clients.ledger_kit import RECIPE, item
+from tests.clients.ledger_kit import RECIPE, Where, item, rows, with_unknown_field
 from workflows.types import (
     Attempt,
     Item,
@@ -25,17 +20,6 @@ from workflows.types import (
 )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-async def ledger(path: Path) -> AsyncIterator[Ledger]:
-    async with open_ledger(path) as opened:
-        yield opened
-
-
 def row(name: str, signature: str = "1") -> ModelRow:
     facts = ModelFacts(triggers=("猫", "cat"), defaults=ModelDefaults(strength=0.8), downloads=0, rating=0.5)
     info = ModelInfo(
@@ -48,15 +32,15 @@ def said(*rows: ModelRow) -> dict[str, tuple[str, dict[str, str]]]:
     return {one.info.plain_name: (one.signature, one.corrections) for one in rows}
 
 
-async def test_rows_come_back_whole_in_another_process(path: Path) -> None:
-    async with open_ledger(path) as first:
+async def test_rows_come_back_whole_in_another_process(where: Where) -> None:
+    async with open_ledger(where) as first:
         await first.models.replace([row("a"), row("b")], [])
-    async with open_ledger(path) as second:
+    async with open_ledger(where) as second:
         assert list(await second.models.all()) == [row("a"), row("b")]
 
 
-async def test_what_one_process_writes_the_other_sees_at_its_next_look(path: Path) -> None:
-    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+async def test_what_one_process_writes_the_other_sees_at_its_next_look(where: Where) -> None:
+    async with open_ledger(where) as mine, open_ledger(where) as theirs:
         await mine.models.replace([row("a"), row("b"), row("c")], [])
         assert len(await theirs.models.all()) == 3
         await mine.models.replace([row("a", "2"), row("d")], ["/models/b.safetensors"])
@@ -71,8 +55,8 @@ async def test_what_one_process_writes_the_other_sees_at_its_next_look(path: Pat
         assert said(*await mine.models.all()) == expected
 
 
-async def test_one_row_for_another_is_noticed_though_the_number_stays(path: Path) -> None:
-    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+async def test_one_row_for_another_is_noticed_though_the_number_stays(where: Where) -> None:
+    async with open_ledger(where) as mine, open_ledger(where) as theirs:
         await mine.models.replace([row("a")], [])
         assert said(*await theirs.models.all()) == {"a": ("1", {})}
         await mine.models.replace([], ["/models/a.safetensors"])
@@ -103,20 +87,19 @@ async def test_a_correction_is_taken_back_with_an_empty_word(ledger: Ledger) -> 
     assert await ledger.models.correct("/models/none", {"family": "pony"}) is None
 
 
-async def test_a_file_that_is_gone_leaves_no_row_when_nobody_said_anything_of_it(ledger: Ledger, path: Path) -> None:
+async def test_a_file_that_is_gone_leaves_no_row_when_nobody_said_anything_of_it(ledger: Ledger, where: Where) -> None:
     await ledger.models.replace([row("a"), row("b")], [])
     await ledger.models.correct("/models/b.safetensors", {"family": "pony"})
     await ledger.models.replace([], ["/models/a.safetensors", "/models/b.safetensors", "/models/never"])
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT path, body FROM models").fetchall() == [("/models/b.safetensors", "")]
+    left = await asyncio.to_thread(rows, where, "SELECT path, body FROM models")
+    assert left == [("/models/b.safetensors", "")]
 
 
-async def test_a_row_of_another_version_is_left_out_and_hides_no_other(path: Path) -> None:
-    async with open_ledger(path) as ledger:
+async def test_a_row_of_another_version_is_left_out_and_hides_no_other(where: Where) -> None:
+    async with open_ledger(where) as ledger:
         await ledger.models.replace([row("a"), row("b")], [])
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE models SET body = json_set(body, '$.holograms', 3) WHERE path LIKE '%a.safe%'")
-    async with open_ledger(path) as later:
+    await asyncio.to_thread(with_unknown_field, where, "models", "path = '/models/a.safetensors'")
+    async with open_ledger(where) as later:
         assert said(*await later.models.all()) == {"b": ("1", {})}
         await later.models.replace([row("a", "2")], [])
         assert said(*await later.models.all()) == {"a": ("2", {}), "b": ("1", {})}
@@ -163,5 +146,5 @@ async def test_records_follow_the_gallery(ledger: Ledger) -> None:
     assert (await ledger.models.records())["a"].judged == 1
     await judged(ledger, [False], item(2, model="a", score=0.1))
     assert await ledger.models.records() == {"a": TrackRecord(judged=2, accepted=1, score=0.2)}
-    await ledger.items.remove(item(2).id)
+    await ledger.filing.remove(item(2).id)
     assert await ledger.models.records() == {"a": TrackRecord(judged=1, accepted=1, score=0.3)}

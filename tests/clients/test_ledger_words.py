@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import sys
-from collections.abc import AsyncIterator
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,27 +17,9 @@ from clients._ledger.conversations import MOST_MESSAGES
 from clients._ledger.cursors import cursor_of
 from clients._ledger.search import cursor_after
 from clients.ledger import Ledger, open_ledger
-from tests.clients.ledger_kit import START
+from tests.clients.ledger_kit import START, Where, change, rows, with_unknown_field
 from workflows.errors import BadRecipe, StorageError
 from workflows.types import LAST_MESSAGES, Conversation, HistoryEntry, HistoryQuery, Message, Preset
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-async def ledger(path: Path) -> AsyncIterator[Ledger]:
-    async with open_ledger(path) as opened:
-        yield opened
-
-
-def change(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(statement)
-
 
 # history
 
@@ -181,15 +160,14 @@ async def test_any_text_at_all_can_be_filed_and_searched_for(ledger: Ledger) -> 
     await asyncio.to_thread(search_texts)
 
 
-async def test_the_index_of_the_history_agrees_with_its_rows_after_all_kinds_of_changes(
-    ledger: Ledger, path: Path
-) -> None:
-    await file_entries(ledger, *(entry(number) for number in range(6)))
-    await ledger.history.remove("0003")
-    change(path, "UPDATE history SET output = 'changed' WHERE seq = 1")
-    change(path, "INSERT INTO history_fts(history_fts, rank) VALUES ('integrity-check', 1)")
+async def test_the_index_of_the_history_agrees_with_its_rows_after_all_kinds_of_changes(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path / "ledger.db") as ledger:
+        await file_entries(ledger, *(entry(number) for number in range(6)))
+        await ledger.history.remove("0003")
+        change(tmp_path / "ledger.db", "UPDATE history SET output = 'changed' WHERE seq = 1")
+        change(tmp_path / "ledger.db", "INSERT INTO history_fts(history_fts, rank) VALUES ('integrity-check', 1)")
 
-    assert await found(ledger, query="changed") == [0]
+        assert await found(ledger, query="changed") == [0]
 
 
 # conversations
@@ -207,17 +185,17 @@ async def said(ledger: Ledger, conversation_id: str = "talk") -> list[str]:
     return [] if known is None else [message.content for message in known.messages]
 
 
-async def test_a_conversation_is_taken_up_again_after_a_restart(path: Path) -> None:
+async def test_a_conversation_is_taken_up_again_after_a_restart(where: Where) -> None:
     first = talk(words="a cat", prompt="a cat, photo", negative="blurry", presets=("mood:epic",), turns=1)
-    async with open_ledger(path) as ledger:
+    async with open_ledger(where) as ledger:
         assert await ledger.conversations.get("talk") is None
         assert await ledger.conversations.save(first, [HELLO, ANSWER], 0)
-    async with open_ledger(path) as ledger:
+    async with open_ledger(where) as ledger:
         assert await ledger.conversations.get("talk") == first.but(messages=(HELLO, ANSWER))
 
 
-async def test_a_save_on_what_another_process_has_changed_meanwhile_writes_nothing(path: Path) -> None:
-    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+async def test_a_save_on_what_another_process_has_changed_meanwhile_writes_nothing(where: Where) -> None:
+    async with open_ledger(where) as mine, open_ledger(where) as theirs:
         assert await mine.conversations.save(talk(turns=1, words="mine"), [HELLO], 0)
         assert not await theirs.conversations.save(talk(turns=1, words="theirs"), [ANSWER], 0)
         assert not await theirs.conversations.save(talk(id="never", turns=3), [ANSWER], 2)
@@ -242,8 +220,8 @@ async def add_turns(ledger: Ledger, name: str, count: int) -> int:
     return lost
 
 
-async def test_turns_of_two_ledgers_on_one_file_are_all_there_and_none_is_written_over(path: Path) -> None:
-    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+async def test_turns_of_two_ledgers_on_one_file_are_all_there_and_none_is_written_over(where: Where) -> None:
+    async with open_ledger(where) as mine, open_ledger(where) as theirs:
         speakers = [(mine, "a"), (theirs, "b"), (mine, "c"), (theirs, "d")]
         await asyncio.gather(*(add_turns(ledger, name, 4) for ledger, name in speakers))
 
@@ -267,12 +245,12 @@ asyncio.run(main())
 """
 
 
-async def test_turns_of_two_processes_are_all_there_and_none_is_written_over(path: Path) -> None:
-    program = [sys.executable, "-c", SPEAKER, str(path)]
+async def test_turns_of_two_processes_are_all_there_and_none_is_written_over(where: Where) -> None:
+    program = [sys.executable, "-c", SPEAKER, str(where)]
     processes = [await asyncio.create_subprocess_exec(*program, name) for name in "ab"]
 
     assert [await asyncio.wait_for(process.wait(), 60) for process in processes] == [0, 0]
-    async with open_ledger(path) as ledger:
+    async with open_ledger(where) as ledger:
         known = await ledger.conversations.get("talk")
     assert known is not None
     assert known.words == "|" + "|".join(message.content for message in known.messages)
@@ -287,7 +265,7 @@ async def test_conversations_do_not_hear_each_other(ledger: Ledger) -> None:
     assert [await said(ledger, name) for name in "abc"] == [["a"], ["b"], ["c"]]
 
 
-async def test_the_last_messages_are_given_and_the_older_ones_kept_up_to_a_bound(ledger: Ledger, path: Path) -> None:
+async def test_the_last_messages_are_given_and_the_older_ones_kept_up_to_a_bound(ledger: Ledger, where: Where) -> None:
     many = [Message(role="user", content=str(number)) for number in range(MOST_MESSAGES + 5)]
     await ledger.conversations.save(talk(id="other", turns=1), [HELLO], 0)
     await ledger.conversations.save(talk(turns=1), many[:-1], 0)
@@ -295,11 +273,10 @@ async def test_the_last_messages_are_given_and_the_older_ones_kept_up_to_a_bound
 
     assert await said(ledger) == [str(number) for number in range(MOST_MESSAGES + 5)][-LAST_MESSAGES:]
     assert await said(ledger, "other") == [HELLO.content]
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT count(*) FROM messages").fetchone() == (MOST_MESSAGES + 1,)
+    assert await asyncio.to_thread(rows, where, "SELECT count(*) FROM messages") == [(MOST_MESSAGES + 1,)]
 
 
-async def test_a_reset_forgets_what_was_said_and_keeps_the_id_and_the_family(ledger: Ledger, path: Path) -> None:
+async def test_a_reset_forgets_what_was_said_and_keeps_the_id_and_the_family(ledger: Ledger, where: Where) -> None:
     await ledger.conversations.save(talk(turns=1, words="a cat", prompt="p", negative="n", model="m"), [HELLO], 0)
 
     assert await ledger.conversations.reset("talk")
@@ -307,8 +284,7 @@ async def test_a_reset_forgets_what_was_said_and_keeps_the_id_and_the_family(led
     known = await ledger.conversations.get("talk")
     assert known is not None and known.created > START
     assert known == talk(model="m", created=known.created, updated=known.updated)
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+    assert await asyncio.to_thread(rows, where, "SELECT count(*) FROM messages") == [(0,)]
     assert await ledger.conversations.save(known.but(turns=1, words="a dog"), [ANSWER], 0)
     assert await said(ledger) == [ANSWER.content]
 
@@ -369,8 +345,8 @@ async def test_own_presets_come_in_the_order_they_were_made_in_and_are_written_o
     assert await ledger.presets.all() == (preset("a", text="dim"), preset("a", kind="lighting"))
 
 
-async def test_a_preset_is_removed_from_its_kind_only_and_others_see_that_an_old_one_went(path: Path) -> None:
-    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+async def test_a_preset_is_removed_from_its_kind_only_and_others_see_that_an_old_one_went(where: Where) -> None:
+    async with open_ledger(where) as mine, open_ledger(where) as theirs:
         for one in (preset("a", kind="lighting"), preset("a"), preset("b")):
             await mine.presets.put(one)
         assert len(await theirs.presets.all()) == 3
@@ -378,18 +354,18 @@ async def test_a_preset_is_removed_from_its_kind_only_and_others_see_that_an_old
         assert await theirs.presets.all() == (preset("a", kind="lighting"), preset("b"))
 
 
-async def test_a_change_is_seen_though_the_clock_was_put_back_since_the_last_one(path: Path) -> None:
-    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+async def test_a_change_is_seen_though_the_clock_was_put_back_since_the_last_one(where: Where) -> None:
+    async with open_ledger(where) as mine, open_ledger(where) as theirs:
         for name in ("a", "b"):
             await mine.presets.put(preset(name))
-        change(path, f"UPDATE presets SET stamp = {2**62} WHERE id = 'b'")
+        await asyncio.to_thread(change, where, f"UPDATE presets SET stamp = {2**62} WHERE id = 'b'")
         assert len(await theirs.presets.all()) == 2
         await mine.presets.put(preset("a", text="dim"))
         assert await theirs.presets.all() == (preset("a", text="dim"), preset("b"))
 
 
-async def test_what_one_process_changes_the_other_sees_at_its_next_look_and_nothing_is_read_twice(path: Path) -> None:
-    async with open_ledger(path) as mine, open_ledger(path) as theirs:
+async def test_what_one_process_changes_the_other_sees_at_its_next_look_and_nothing_is_read_twice(where: Where) -> None:
+    async with open_ledger(where) as mine, open_ledger(where) as theirs:
         await mine.presets.put(preset("a"))
         await mine.presets.put(preset("b"))
         seen = await theirs.presets.all()
@@ -409,17 +385,17 @@ async def test_what_one_process_changes_the_other_sees_at_its_next_look_and_noth
 
 
 async def test_rows_of_another_version_are_left_out_of_lists_and_named(
-    ledger: Ledger, path: Path, caplog: pytest.LogCaptureFixture
+    ledger: Ledger, where: Where, caplog: pytest.LogCaptureFixture
 ) -> None:
     await file_entries(ledger, entry(1), entry(2))
     await ledger.conversations.save(talk(id="a", turns=1), [HELLO, ANSWER], 0)
     await ledger.conversations.save(talk(id="b", turns=1), [], 0)
     await ledger.presets.put(preset("a"))
     await ledger.presets.put(preset("b"))
-    for table, where in (("history", "seq = 1"), ("conversations", "id = 'b'"), ("presets", "id = 'b'")):
-        change(path, f"UPDATE {table} SET body = json_set(body, '$.holograms', 3) WHERE {where}")
-    change(path, "UPDATE messages SET body = json_set(body, '$.role', 'oracle') WHERE seq = 1")
-    change(path, "UPDATE presets SET stamp = stamp + 1")
+    for table, which in (("history", "seq = 1"), ("conversations", "id = 'b'"), ("presets", "id = 'b'")):
+        await asyncio.to_thread(with_unknown_field, where, table, which)
+    await asyncio.to_thread(with_unknown_field, where, "messages", "seq = 1")
+    await asyncio.to_thread(change, where, "UPDATE presets SET stamp = stamp + 1")
 
     with caplog.at_level(logging.WARNING):
         assert await found(ledger) == [2]

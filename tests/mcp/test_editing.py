@@ -196,3 +196,33 @@ async def test_without_comfyui_the_tools_say_what_to_set(tmp_path: Path) -> None
         assert "COMFYUI_URL" in (await at.ask("list_workflows"))["note"]
         assert "COMFYUI_URL" in await at.refused("validate_workflow")
         assert "COMFYUI_URL" in await at.refused("inpaint", input_image=SOURCE, prompt="x", mask_text="y")
+
+
+@pytest.mark.parametrize("tool", ["img2img", "inpaint", "outpaint", "regenerate"])
+async def test_what_is_as_in_generate_image_is_taken_and_checked_without_being_spelt_out_again(
+    tool: str, tmp_path: Path
+) -> None:
+    engine = FakeEngine()
+    async with desk(tmp_path, engine=engine) as at:
+        made = await at.ask("generate_image", prompt="a cat")
+        listed = {one.name: one.input_schema for one in (await at.client.list_tools()).tools}
+        wanted: dict[str, Any] = {"image_id": made["image_id"]}
+        if tool != "regenerate":
+            mask = {"mask_image": data_uri(mask_png(64, 64, (0, 0, 32, 32)))} if tool == "inpaint" else {}
+            wanted = {"input_image": made["image_id"], "prompt": "a dog"} | mask
+        wanted |= {"right": 64} if tool == "outpaint" else {}
+        answer = await at.ask(tool, **wanted, sampler="euler", scheduler="karras")
+        refused = await at.refused(tool, **wanted, samplr="euler")
+    assert (answer["status"], engine.recipes[-1].sampler) == ("success", "euler")
+    assert "sampler" not in listed[tool]["properties"] and "sampler" in listed["generate_image"]["properties"]
+    assert "sampler" in refused
+
+
+async def test_a_picture_in_the_trash_is_not_worked_on(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        made = await at.ask("generate_image", prompt="a cat")
+        gone = await at.ask("delete_image", image_name=made["image_id"])
+        text = await at.refused("upscale", input_image=made["image_id"])
+        there = await at.ask("list_images", deleted=True)
+    assert "in the trash" in text and made["image_id"] in gone["next"]
+    assert [row["image_id"] for row in there["images"]] == [made["image_id"]]

@@ -62,8 +62,8 @@ async def test_the_newest_pictures_are_listed_first(tmp_path: Path) -> None:
         made = [(await at.ask("generate_image", prompt=f"cat {n}"))["image_id"] for n in range(2)]
         listed = (await at.client.list_resources()).resources
         templates = (await at.client.list_resource_templates()).resource_templates
-    assert [resource.name for resource in listed] == made[::-1]
-    assert [template.uri_template for template in templates] == [resources.IMAGES, resources.JOBS]
+    assert [resource.name for resource in listed] == ["gallery", *made[::-1]]
+    assert [template.uri_template for template in templates] == [resources.IMAGES, resources.VIDEOS, resources.JOBS]
 
 
 async def test_ids_models_and_engines_are_completed(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import uvicorn
 from clients.tools.door import Door
 from clients.tools.server import build_server
 from clients.tools.serving import http_app, listen
-from clients.web import routes
+from clients.web import entrance, routes
 from tests.fakes import fake_app
 from workflows.app import App
 from workflows.errors import NotFound
@@ -138,7 +138,8 @@ async def serving(
 ) -> AsyncGenerator[str]:
     """The base URL of a server on that door. It ends with this, after so many seconds of patience with its clients."""
     server = build_server(door, version="0")
-    app = http_app(server, token=token, allowed_hosts=(), routes=routes(door.app, heartbeat=heartbeat))
+    pages = routes(door.app, heartbeat=heartbeat)
+    app = http_app(server, token=token, allowed_hosts=(), routes=pages, entrance=entrance(token))
     listener = listen("127.0.0.1", 0)
     web = Quiet(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=patience))
     running = asyncio.create_task(web.serve(sockets=[listener]))

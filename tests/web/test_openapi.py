@@ -19,12 +19,19 @@ from workflows.errors import ServiceFailed, ServiceTimedOut, ServiceUnavailable
 from workflows.types import HistoryEntry, HistoryPage
 
 ADDRESS = "/api/openapi.json"
+ENDLESS = "GET /api/events"
+WORDED = ("POST /api/jobs", "POST /api/images", "POST /api/images/{id}/regenerate", "PATCH /api/images/{id}")
 SETTINGS: dict[str, Any] = {
     "seed": 1,
     "generation": {"max-examples": 5, "deterministic": True, "no-shrink": True, "database": "none"},
     "phases": {"stateful": {"enabled": False}},
     "suppress-health-check": ["all"],
     "warnings": False,
+    "operations": [
+        {"include-path": "/api/events", "enabled": False},  # it has no end
+        # Which arguments go together is told in words: a mask without a picture, say, is refused with 400.
+        {"include-name": [*WORDED], "checks": {"positive_data_acceptance": {"enabled": False}}},
+    ],
 }
 Tried = dict[str, set[int]]
 
@@ -58,7 +65,7 @@ async def test_the_server_holds_to_its_description_whatever_is_sent(tmp_path: Pa
     async with browser(tmp_path, desk) as client:
         tried, strayed = await asyncio.to_thread(tried_and_strayed, str(client.base_url))
     assert strayed == []
-    assert {label for label in tried if label != f"GET {ADDRESS}"} == labels(*OPERATIONS) - {f"GET {ADDRESS}"}
+    assert {label for label in tried if label != f"GET {ADDRESS}"} == labels(*OPERATIONS) - {f"GET {ADDRESS}", ENDLESS}
     written = labels(*(operation for operation in OPERATIONS if operation.body is not None))
     assert {label for label in written if not tried[label] >= {400}} == set()
     never = {label for label in tried if not tried[label] & {200, 201}}

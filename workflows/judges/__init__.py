@@ -3,7 +3,17 @@
 from workflows.judges.bodies import PeopleJudge, PoseJudge, body_judges
 from workflows.judges.clip import ClipJudge
 from workflows.judges.content import ContentJudge
+from workflows.judges.likeness import ClipEmbedder
 from workflows.judges.quality import QualityJudge
 from workflows.judges.vision import VisionJudge
 
-__all__ = ["ClipJudge", "ContentJudge", "PeopleJudge", "PoseJudge", "QualityJudge", "VisionJudge", "body_judges"]
+__all__ = [
+    "ClipEmbedder",
+    "ClipJudge",
+    "ContentJudge",
+    "PeopleJudge",
+    "PoseJudge",
+    "QualityJudge",
+    "VisionJudge",
+    "body_judges",
+]

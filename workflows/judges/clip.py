@@ -40,14 +40,14 @@ class ClipJudge:
     def __init__(self, choose: ScorerChoice, idle_unload: float = 0.0, before_load: BeforeLoad = nothing) -> None:
         """`idle_unload`: seconds after the last verdict until the scorer leaves memory; 0: never."""
         self._choose = choose
-        self._resting = Resting[ClipScorer](idle_unload, before_load)
+        self.resting = Resting[ClipScorer](idle_unload, before_load)
 
     async def judge(self, pictures: Sequence[Media], recipe: Recipe, profile: FamilyProfile) -> Sequence[Verdict]:
         if not recipe.prompt.strip():
             return [self._unjudged("there is no prompt to compare the picture with.")] * len(pictures)
         scorer = self._choose(profile)
         try:
-            async with self._resting.awake(scorer):
+            async with self.resting.awake(scorer):
                 return await asyncio.to_thread(self._judge_all, pictures, recipe, scorer)
         except (JudgesMissing, WeightsUnavailable) as missing:
             return [self._unjudged(str(missing))] * len(pictures)

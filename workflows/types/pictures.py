@@ -59,6 +59,8 @@ class ItemQuery(Value):
 
     limit: int = Field(default=20, ge=1, le=200)
     cursor: str | None = Field(default=None, max_length=200)
+    skip: int = Field(default=0, ge=0, le=2**31)
+    """Items to pass over first: for a jump to a far place of a long list. Without similar_to."""
     query: str = Field(default="", max_length=500)
     model: str | None = None
     lora: str | None = None

@@ -37,20 +37,25 @@ FULL_TEXT = (
     """,
 )
 
+# PostgreSQL: the words of each item (see clients._ledger.full_text), and ids in the order of their bytes.
+WORDS = (
+    "CREATE TABLE items_words (seq INTEGER PRIMARY KEY REFERENCES items ON DELETE CASCADE, words TSVECTOR NOT NULL)",
+    "CREATE INDEX ix_items_words ON items_words USING gin (words)",
+    'CREATE INDEX ix_items_id_bytes ON items (id COLLATE "C")',
+)
+
 
 def upgrade() -> None:
     _make_jobs()
     _make_attempts()
     _make_items()
     _make_item_details()
-    if op.get_bind().dialect.name == "sqlite":
-        for statement in FULL_TEXT:
-            op.execute(statement)
+    for statement in FULL_TEXT if op.get_bind().dialect.name == "sqlite" else WORDS:
+        op.execute(statement)
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute("DROP TABLE items_fts")
+    op.execute("DROP TABLE items_fts" if op.get_bind().dialect.name == "sqlite" else "DROP TABLE items_words")
     for table in ("item_details", "items", "attempts", "jobs"):
         op.drop_table(table)
 

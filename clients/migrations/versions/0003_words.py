@@ -31,19 +31,23 @@ FULL_TEXT = (
     f"CREATE TRIGGER history_changed AFTER UPDATE OF {_COLUMNS} ON history BEGIN {_FORGET} {_LEARN} END",
 )
 
+WORDS = (
+    "CREATE TABLE history_words "
+    "(seq INTEGER PRIMARY KEY REFERENCES history ON DELETE CASCADE, words TSVECTOR NOT NULL)",
+    "CREATE INDEX ix_history_words ON history_words USING gin (words)",
+)
+
 
 def upgrade() -> None:
     _make_history()
     _make_conversations()
     _make_presets()
-    if op.get_bind().dialect.name == "sqlite":
-        for statement in FULL_TEXT:
-            op.execute(statement)
+    for statement in FULL_TEXT if op.get_bind().dialect.name == "sqlite" else WORDS:
+        op.execute(statement)
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute("DROP TABLE history_fts")
+    op.execute("DROP TABLE history_fts" if op.get_bind().dialect.name == "sqlite" else "DROP TABLE history_words")
     for table in ("presets", "messages", "conversations", "history"):
         op.drop_table(table)
 

@@ -1,0 +1,128 @@
+"""The wall with 100,000 pictures: bounded in the page, filled where one looks, and how long its tasks take.
+
+The rows come from a route of the test in the shape of GET /api/images; it is the page that is measured here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from statistics import median
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.async_api import Page, Route, expect
+
+from tests.page.kit import Served
+from tests.page.pictures import SCALE, SIZES, painting
+
+TOTAL = 100_000
+MOST_TILES = 260
+LISTS = re.compile(r"/api/images\?")
+PREVIEWS = re.compile(r"/api/images/[^/]+/preview")
+IN_VIEW = """() => {
+  const seen = [...document.querySelectorAll(".photo")].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.bottom > 0 && box.top < innerHeight;
+  });
+  return seen.length > 3 && seen.every(one => one.querySelector("img.is-there"));
+}"""
+THROUGH = """async () => {
+  const long = [], frames = [];
+  let most = 0;
+  new PerformanceObserver(list => long.push(...list.getEntries().map(one => one.duration))).observe({type: "longtask"});
+  const frame = () => new Promise(requestAnimationFrame);
+  const glide = async (goal, steps) => {
+    const start = scrollY;
+    for (let step = 1, last = performance.now(); step <= steps; step += 1) {
+      scrollTo(0, start + (goal - start) * step / steps);
+      const now = await frame();
+      frames.push(now - last);
+      last = now;
+      most = Math.max(most, document.querySelectorAll(".photo").length);
+    }
+  };
+  await glide(12000, 240);
+  await glide(document.documentElement.scrollHeight, 240);
+  await glide(document.documentElement.scrollHeight / 2, 120);
+  await glide(scrollY - 4000, 80);
+  return {long, frames, most};
+}"""
+
+
+def _row(number: int) -> dict[str, Any]:
+    width, height = SIZES[number % len(SIZES)]
+    told = {"image_id": f"p{number}", "kind": "image", "prompt": f"picture {number}", "model": "demo", "engine": "fake"}
+    made = {"seed": number, "width": width * SCALE, "height": height * SCALE, "media_type": "image/png"}
+    return (
+        told | made | {"score": 0.3, "passed": True, "favourite": False, "tags": [], "created": "2026-01-01T00:00:00Z"}
+    )
+
+
+async def _list(route: Route) -> None:
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(route.request.url).query).items()}
+    start = int(asked.get("cursor", asked.get("skip", "0")))
+    end = min(TOTAL, start + int(asked["limit"]))
+    more = {"cursor": str(end)} if end < TOTAL else {}
+    page = {"images": [_row(number) for number in range(start, end)], "total": TOTAL} | more
+    await route.fulfill(body=json.dumps(page), content_type="application/json")
+
+
+async def _hundred_thousand(page: Page, url: str) -> None:
+    await page.goto("about:blank")  # what it showed until now is asked of the real server
+    drawn = [painting(number, 4 * width, 4 * height) for number, (width, height) in enumerate(SIZES)]
+
+    async def preview(route: Route) -> None:
+        number = int(route.request.url.split("/images/p")[1].split("/")[0])
+        kept = {"Cache-Control": "private, max-age=31536000, immutable"}
+        await route.fulfill(body=drawn[number % len(drawn)], content_type="image/png", headers=kept)
+
+    await page.route(LISTS, _list)
+    await page.route(PREVIEWS, preview)
+    await page.goto(url)
+    await expect(page.get_by_role("status").filter(has_text="100,000 pictures")).to_be_visible()
+
+
+async def test_a_scroll_through_100_000_pictures_keeps_the_page_small(page: Page, served: Served) -> None:
+    await _hundred_thousand(page, served.url)
+    await page.wait_for_function(IN_VIEW)
+    trace = await page.evaluate(THROUGH)
+    await page.wait_for_function(IN_VIEW)
+    assert trace["most"] < MOST_TILES
+    _tell("long tasks (50 ms or more)", trace["long"])
+    _tell("frames", trace["frames"])
+    print(f"most tiles at once: {trace['most']}")  # noqa: T201
+
+
+def _tell(name: str, durations: list[float]) -> None:
+    ordered = sorted(durations) or [0.0]
+    tail = ordered[int(len(ordered) * 0.95)] if len(ordered) > 1 else ordered[-1]
+    told = f"median {median(ordered):.1f} ms, 95 of 100 below {tail:.1f} ms, worst {ordered[-1]:.1f} ms"
+    print(f"{name}: {len(durations)}; {told}")  # noqa: T201
+
+
+async def test_the_last_picture_is_one_key_away(page: Page, served: Served) -> None:
+    await _hundred_thousand(page, served.url)
+    await page.locator('[data-id="p0"] .photo__link').focus()
+    await page.keyboard.press("End")
+    last = page.locator(f'[data-id="p{TOTAL - 1}"] .photo__link')
+    await expect(last).to_be_focused()
+    await expect(last).to_be_in_viewport()
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.locator(f'[data-id="p{TOTAL - 2}"] .photo__link')).to_be_focused()
+    await page.keyboard.press("Home")
+    await expect(page.locator('[data-id="p0"] .photo__link')).to_be_focused()
+
+
+async def test_what_one_looks_at_stays_while_rows_above_are_fetched(page: Page, served: Served) -> None:
+    await _hundred_thousand(page, served.url)
+    await page.evaluate("scrollTo(0, document.documentElement.scrollHeight / 2)")
+    await page.wait_for_function(IN_VIEW)
+    await page.mouse.move(400, 400)
+    looked_at = page.locator(".photo:hover")
+    place = await looked_at.get_attribute("data-id")
+    await page.mouse.wheel(0, -1500)
+    await page.wait_for_function(IN_VIEW)
+    await page.mouse.wheel(0, 1500)
+    await page.wait_for_function(IN_VIEW)
+    await expect(page.locator(f'[data-id="{place}"]')).to_be_in_viewport()
