@@ -203,14 +203,10 @@ class _Box:
 
 
 def _thumbnail(picture: bytes, edge: int) -> Image:
-    from PIL import Image
+    """As large as fits into the edge; small models' pictures are enlarged, so that all are of one size."""
+    from PIL import Image, ImageOps
 
-    shown = decode(picture)
-    if max(shown.size) < edge // 2:  # the pictures of small models: whole pixels, as they are
-        times = edge // max(shown.size)
-        return shown.resize((shown.width * times, shown.height * times), Image.Resampling.NEAREST)
-    shown.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-    return shown
+    return ImageOps.contain(decode(picture), (edge, edge), Image.Resampling.LANCZOS)
 
 
 def _caption_lines(pen: ImageDraw, corner: tuple[int, int], tile: Tile, width: int) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypedDict, get_args
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from clients.tools.signature import ALSO
 from workflows.types import (
     MAX_CANDIDATES,
     MAX_EDGE,
@@ -30,11 +29,6 @@ MAX_PREVIEW = 1024
 """Pixels of the long edge of a picture inside an answer."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 """Ids and file names: no folder, no drive, no leading dot."""
-
-
-T = TypeVar("T")
-Also = Annotated[T, Field(json_schema_extra={ALSO: True})]
-"""An argument that is as in generate_image: taken and checked, but not spelt out in this tool's schema again."""
 
 
 def plain_name(name: str) -> str:
@@ -200,3 +194,52 @@ Reference = Annotated[
 VersionId = Annotated[str | None, Field(max_length=100, description="Another version")]
 Destination = Annotated[str, Field(max_length=1000, description="A model folder; auto: by what it is")]
 Confirm = Annotated[bool, Field(description="The user agreed to its size")]
+
+
+class AsInGenerate(TypedDict, total=False):
+    """What other tools take as generate_image does, without spelling it out in their schemas again."""
+
+    style: StyleName
+    quality: QualityName
+    preset: PresetNames
+    loras: Loras
+    cfg: Guidance
+    sampler: Sampler
+    scheduler: Scheduler
+    control: Controls
+    reference: References
+    engine: EngineName
+    enhance: Enhance
+    validate: Validate
+    auto_retry: AutoRetry
+    retry_limit: RetryLimit
+    retry_strategy: Strategy
+    positive_threshold: Threshold
+    checks: Checks
+    best_of: BestOf
+    keep: Keep
+
+
+class AsInGenerateWithSize(AsInGenerate, total=False):
+    """The same with the picture's size."""
+
+    width: Edge
+    height: Edge
+    aspect: Aspect
+
+
+class AsInGenerateWithNumber(AsInGenerate, total=False):
+    """The same with steps and number, for a tool that has enough to say for itself."""
+
+    steps: Steps
+    count: Count
+
+
+class Redrawn(TypedDict, total=False):
+    """What a picture that is made again can have another way, besides what the tool spells out."""
+
+    width: Edge
+    height: Edge
+    sampler: Sampler
+    scheduler: Scheduler
+    count: NewCount

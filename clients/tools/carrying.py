@@ -17,10 +17,20 @@ from workflows.errors import revived
 from workflows.types import Job, Task
 
 
-async def make(given: Mapping[str, Any], task: Task = "txt2img") -> dict[str, Any]:
+def given(arguments: Mapping[str, Any], further: type[Any] | None = None) -> dict[str, Any]:
+    """A tool's own arguments (its locals) with those of its `also` beside them, which are keys of the TypedDict
+    `further`. Raises TypeError for one that is none, as Python does for its own."""
+    also: Mapping[str, Any] = arguments.get("also", {})
+    unknown = sorted(also.keys() - (further.__optional_keys__ if further else ()))
+    if unknown:
+        raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}")
+    return {name: value for name, value in arguments.items() if name != "also"} | dict(also)
+
+
+async def make(wanted: Mapping[str, Any], task: Task = "txt2img") -> dict[str, Any]:
     """Carry out the task with these arguments, by their contract names. Raises what the job failed of."""
-    recipe, pictures = recipe_from(given, task=task), pictures_from(given)
-    return await carry_out(lambda: current_app().studio.submit(recipe, pictures), given["wait_seconds"])
+    recipe, pictures = recipe_from(wanted, task=task), pictures_from(wanted)
+    return await carry_out(lambda: current_app().studio.submit(recipe, pictures), wanted["wait_seconds"])
 
 
 async def carry_out(start: Callable[[], Awaitable[Job]], wait_seconds: float) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from clients.tools import arguments as a
-from clients.tools.carrying import carry_out, make
+from clients.tools.carrying import carry_out, given, make
 from clients.tools.contract import Tool
 from workflows.app import current_app
 from workflows.asking import overrides_from
@@ -23,31 +23,13 @@ async def inpaint(
     seed: a.Seed = -1,
     count: a.Count = 1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
-    style: a.Also[a.StyleName] = None,
-    quality: a.Also[a.QualityName] = "balanced",
-    preset: a.Also[a.PresetNames] = None,
-    loras: a.Also[a.Loras] = None,
-    cfg: a.Also[a.Guidance] = None,
-    sampler: a.Also[a.Sampler] = None,
-    scheduler: a.Also[a.Scheduler] = None,
-    control: a.Also[a.Controls] = None,
-    reference: a.Also[a.References] = None,
-    engine: a.Also[a.EngineName] = "auto",
-    enhance: a.Also[a.Enhance] = False,
-    validate: a.Also[a.Validate] = True,
-    auto_retry: a.Also[a.AutoRetry] = True,
-    retry_limit: a.Also[a.RetryLimit] = 3,
-    retry_strategy: a.Also[a.Strategy] = "auto",
-    positive_threshold: a.Also[a.Threshold] = 0.25,
-    checks: a.Also[a.Checks] = None,
-    best_of: a.Also[a.BestOf] = 1,
-    keep: a.Also[a.Keep] = "best",
+    **also: Unpack[a.AsInGenerate],
 ) -> dict[str, Any]:
     """Use this to replace or repair part of a picture: a mask or mask_text says where, the prompt what is there then.
 
     Pixels outside the mask stay identical. Takes the other arguments of generate_image too, but for a size.
     """
-    return await make(dict(locals()), "inpaint")
+    return await make(given(locals(), a.AsInGenerate), "inpaint")
 
 
 async def outpaint(
@@ -61,33 +43,13 @@ async def outpaint(
     model: a.ModelName = "auto",
     seed: a.Seed = -1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
-    steps: a.Also[a.Steps] = None,
-    count: a.Also[a.Count] = 1,
-    style: a.Also[a.StyleName] = None,
-    quality: a.Also[a.QualityName] = "balanced",
-    preset: a.Also[a.PresetNames] = None,
-    loras: a.Also[a.Loras] = None,
-    cfg: a.Also[a.Guidance] = None,
-    sampler: a.Also[a.Sampler] = None,
-    scheduler: a.Also[a.Scheduler] = None,
-    control: a.Also[a.Controls] = None,
-    reference: a.Also[a.References] = None,
-    engine: a.Also[a.EngineName] = "auto",
-    enhance: a.Also[a.Enhance] = False,
-    validate: a.Also[a.Validate] = True,
-    auto_retry: a.Also[a.AutoRetry] = True,
-    retry_limit: a.Also[a.RetryLimit] = 3,
-    retry_strategy: a.Also[a.Strategy] = "auto",
-    positive_threshold: a.Also[a.Threshold] = 0.25,
-    checks: a.Also[a.Checks] = None,
-    best_of: a.Also[a.BestOf] = 1,
-    keep: a.Also[a.Keep] = "best",
+    **also: Unpack[a.AsInGenerateWithNumber],
 ) -> dict[str, Any]:
     """Use this to extend a picture beyond its edges. The prompt says what the whole then shows.
 
     Takes the other arguments of generate_image too, but for a size.
     """
-    return await make(dict(locals()), "outpaint")
+    return await make(given(locals(), a.AsInGenerateWithNumber), "outpaint")
 
 
 async def upscale(
@@ -97,19 +59,19 @@ async def upscale(
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
 ) -> dict[str, Any]:
     """Use this to enlarge a picture."""
-    return await make(dict(locals()), "upscale")
+    return await make(given(locals()), "upscale")
 
 
 async def face_restore(
     input_image: a.InputImage, strength: a.FaceStrength = 0.8, wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT
 ) -> dict[str, Any]:
     """Use this to repair the faces in a picture."""
-    return await make(dict(locals()), "face_restore")
+    return await make(given(locals()), "face_restore")
 
 
 async def remove_background(input_image: a.InputImage, wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT) -> dict[str, Any]:
     """Use this to cut out the subject of a picture: gives a PNG with a transparent background."""
-    return await make(dict(locals()), "remove_background")
+    return await make(given(locals()), "remove_background")
 
 
 async def regenerate(
@@ -122,17 +84,13 @@ async def regenerate(
     cfg: a.Guidance = None,
     denoise: a.OwnDenoise = None,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
-    width: a.Also[a.Edge] = None,
-    height: a.Also[a.Edge] = None,
-    sampler: a.Also[a.Sampler] = None,
-    scheduler: a.Also[a.Scheduler] = None,
-    count: a.Also[a.NewCount] = None,
+    **also: Unpack[a.Redrawn],
 ) -> dict[str, Any]:
     """Use this to make a picture of the gallery again with some settings changed; without any, the same picture.
 
     Takes width, height, sampler, scheduler and count as in generate_image too.
     """
-    overrides = overrides_from(dict(locals()))
+    overrides = overrides_from(given(locals(), a.Redrawn))
     return await carry_out(lambda: current_app().studio.regenerate(image_id, **overrides), wait_seconds)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from clients.tools import arguments as a
-from clients.tools.carrying import make
+from clients.tools.carrying import given, make
 from clients.tools.contract import Tool
 
 
@@ -48,7 +48,7 @@ async def generate_image(
     checks adds judges: people (their number), pose (bodies), quality; best_of draws candidates and keeps the best.
     Leave out what you have no opinion on: it is the model's own. Status "running": call get_progress.
     """
-    return await make(dict(locals()))
+    return await make(given(locals()))
 
 
 async def img2img(
@@ -61,34 +61,13 @@ async def img2img(
     seed: a.Seed = -1,
     count: a.Count = 1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
-    style: a.Also[a.StyleName] = None,
-    quality: a.Also[a.QualityName] = "balanced",
-    preset: a.Also[a.PresetNames] = None,
-    width: a.Also[a.Edge] = None,
-    height: a.Also[a.Edge] = None,
-    aspect: a.Also[a.Aspect] = None,
-    cfg: a.Also[a.Guidance] = None,
-    sampler: a.Also[a.Sampler] = None,
-    scheduler: a.Also[a.Scheduler] = None,
-    loras: a.Also[a.Loras] = None,
-    control: a.Also[a.Controls] = None,
-    reference: a.Also[a.References] = None,
-    engine: a.Also[a.EngineName] = "auto",
-    enhance: a.Also[a.Enhance] = False,
-    validate: a.Also[a.Validate] = True,
-    auto_retry: a.Also[a.AutoRetry] = True,
-    retry_limit: a.Also[a.RetryLimit] = 3,
-    retry_strategy: a.Also[a.Strategy] = "auto",
-    positive_threshold: a.Also[a.Threshold] = 0.25,
-    checks: a.Also[a.Checks] = None,
-    best_of: a.Also[a.BestOf] = 1,
-    keep: a.Also[a.Keep] = "best",
+    **also: Unpack[a.AsInGenerateWithSize],
 ) -> dict[str, Any]:
     """Use this to make a new picture out of an existing one: a variation, another style, a changed detail.
 
     A low denoise keeps the composition, a high one follows the prompt. Takes the other arguments of generate_image too.
     """
-    return await make(dict(locals()), "img2img")
+    return await make(given(locals(), a.AsInGenerateWithSize), "img2img")
 
 
 TOOLS = (

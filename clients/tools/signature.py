@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, cast, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, create_model
@@ -34,10 +34,16 @@ class Signature:
 
     def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
         hints = get_type_hints(function, include_extras=True)
+        parameters = inspect.signature(function).parameters
+        self._also = _also(hints) if ALSO in parameters else {}
+        own = {name: (hints[name], _default(parameters[name])) for name in parameters if name != ALSO}
         fields: dict[str, Any] = {
             # Prefixed, because an argument may be called like a method of the model ("validate").
-            f"arg_{name}": (hints[name], Field(default=_default(parameter), alias=name))
-            for name, parameter in inspect.signature(function).parameters.items()
+            **{f"arg_{name}": (hint, Field(default=default, alias=name)) for name, (hint, default) in own.items()},
+            **{
+                f"arg_{name}": (hint, Field(default=None, alias=name, json_schema_extra={ALSO: True}))
+                for name, hint in self._also.items()
+            },
         }
         self.model = create_model(f"{function.__name__}_arguments", __base__=Arguments, **fields)
         self.schema = compact(self.model.model_json_schema(by_alias=True))
@@ -45,7 +51,8 @@ class Signature:
         self.shown = brief(_spelt_out(self.schema))
 
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The checked arguments, defaults filled in. "512" is taken as 512. Raises BadArguments."""
+        """The checked arguments, defaults filled in but for those of `also`. "512" is taken as 512. Raises
+        BadArguments."""
         faults = [f"{name} {fault}." for name, value in given.items() if (fault := _bad_text(value))]
         if faults:
             raise BadArguments(_told(faults))
@@ -53,7 +60,8 @@ class Signature:
             model = self.model.model_validate({name: self._unwrapped(name, value) for name, value in given.items()})
         except ValidationError as error:
             raise BadArguments(_told([self._fault(cast(Mapping[str, Any], e)) for e in error.errors()])) from error
-        return model.model_dump_one_level()
+        values = model.model_dump_one_level()
+        return {name: value for name, value in values.items() if name in given or name not in self._also}
 
     def _unwrapped(self, name: str, value: Any) -> Any:
         """Lists that a client sent as JSON text, or as their only entry, as some do."""
@@ -74,6 +82,12 @@ class Signature:
         if error["type"] == "missing":
             return f"{name} is missing: it {allowed}."
         return str(BadRecipe(name, error["input"], allowed))
+
+
+def _also(hints: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a `**also: Unpack[...]`, with their types."""
+    (listed,) = get_args(hints[ALSO])
+    return get_type_hints(listed, include_extras=True)
 
 
 def _listed(text: str, *, of_objects: bool) -> Any:
@@ -111,7 +125,7 @@ def compact(schema: Any, is_names: bool = False) -> Any:
 
 
 ALSO = "also"
-"""Marks an argument that the tool takes as another tool spells it out; see arguments.Also."""
+"""Marks an argument that the tool takes without spelling it out, as another tool does: those of its `**also`."""
 UNTOLD = frozenset({"maxLength", "minLength", "maxItems"})
 """Limits that no sane call meets: enforced and told when they are broken, but not read by a model at every turn."""
 BEYOND = 1_000_000

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, mask_png, png, until
+from clients.tools.generation import img2img
+from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, fake_app, mask_png, png, until
 from tests.mcp.desk import Desk, desk, pictures, told
 from workflows.types import Control, LoraUse, Reference, ServerStatus, TemplateInfo
 
@@ -226,3 +227,9 @@ async def test_a_picture_in_the_trash_is_not_worked_on(tmp_path: Path) -> None:
         there = await at.ask("list_images", deleted=True)
     assert "in the trash" in text and made["image_id"] in gone["next"]
     assert [row["image_id"] for row in there["images"]] == [made["image_id"]]
+
+
+async def test_a_python_caller_hears_of_an_argument_that_is_none(tmp_path: Path) -> None:
+    async with fake_app(tmp_path):
+        with pytest.raises(TypeError, match="samplr"):
+            await img2img(input_image=SOURCE, prompt="a dog", samplr="euler")  # pyright: ignore[reportCallIssue]
