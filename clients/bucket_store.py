@@ -40,6 +40,8 @@ IN_A_ROW = 9
 """Refusals one after another that end a round: the bucket takes nothing now, whatever its reasons."""
 NOBODYS_KEY = "atelier/is-it-back"
 """Asked for to see whether the bucket answers."""
+FIRST_WORD_SECONDS = 1.0
+"""How long the state just after the start waits for the bucket's first answer."""
 LINK_SECONDS = 86_400
 
 
@@ -85,7 +87,10 @@ class Backlog:
         """One sentence for the owner; None when there is nothing to tell."""
         if not (self.pictures or self.deletes or self.error):
             return None
-        kept = [_count(self.pictures, "picture"), _count(self.deletes, "delete")]
+        if not (self.pictures or self.deletes):
+            return f"{self.error} What is made now is kept on this machine until then."
+        kept = [_count(self.pictures, "picture")] if self.pictures else []
+        kept += [_count(self.deletes, "delete")] if self.deletes else []
         waiting = f"Waiting on this machine for the object store: {' and '.join(kept)}"
         since = f" since {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
         return f"{waiting}{since}. {self.error or 'They are being carried out.'}"
@@ -171,6 +176,8 @@ class BucketStore:
         self._running: set[asyncio.Task[bool]] = set()
         self._news = asyncio.Event()
         self._behind: asyncio.Task[None] | None = None
+        self._greeted = asyncio.Event()
+        """Whether the bucket was asked for the first time."""
 
     async def __aenter__(self) -> Self:
         """Take up what earlier processes left in the spool."""
@@ -222,7 +229,11 @@ class BucketStore:
         return await self._reading(self._far.sha256(key))
 
     async def status(self) -> Backlog:
-        """What waits, and why."""
+        """What waits, and why. Just after the start it waits a second for the bucket's first answer."""
+        if self._behind is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_WORD_SECONDS):
+                    await self._greeted.wait()
         cells = (await self._cells.keys()).values()
         return Backlog(
             pictures=sum(not cell.deleted for cell in cells),
@@ -315,6 +326,8 @@ class BucketStore:
             self._failed(error)
         except StorageError as error:
             log.warning("the bucket cannot be used: %s", error)
+        finally:
+            self._greeted.set()
 
     async def _is_back(self) -> bool:
         """Whether the bucket can be reached; it is asked only when it could not."""

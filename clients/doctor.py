@@ -107,7 +107,8 @@ def _home(home: Path) -> Finding:
 
 def _storage(name: str, fault: str | None) -> Finding:
     kind, _, where = name.rpartition(" ") if "/" in name else (name, "", "")
-    return Finding(name=kind, ok=fault is None, detail=where or "it can be used", next_step=fault or "")
+    state = "it can be used" if fault is None else "it cannot be used"
+    return Finding(name=kind, ok=fault is None, detail=where or state, next_step=fault or "")
 
 
 def _packages(name: str, packages: tuple[str, ...], extra: str) -> Finding:

@@ -272,6 +272,24 @@ async def until(app: App, state: Callable[[Job], bool], seconds: float = 5.0) ->
     watching.cancel()
 
 
+def _gallery(home: Path, ledger: Ledger, studio: Studio) -> dict[str, Any]:
+    """The parts of the App that keep pictures and take them in."""
+
+    def tell() -> None:
+        studio.changes.tell("images")
+
+    gallery = Gallery(
+        ledger.items,
+        studio.store,
+        filing=ledger.filing,
+        likenesses=ledger.likenesses,
+        previews=LocalStore(home / "previews"),
+        on_change=tell,
+    )
+    imports = Imports(gallery=gallery, filing=ledger.filing, rules=studio.rules, gate=studio.gate, on_change=tell)
+    return {"gallery": gallery, "imports": imports}
+
+
 def _machine(home: Path, graphs: Graphs | None) -> dict[str, Any]:
     """What an app tells of the machine it runs on, and of its graphs."""
     machine = Machine(ram_gb=16, disk_gb=100)
@@ -337,24 +355,9 @@ async def fake_app(
         )
         await stack.enter_async_context(studio)
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
-        gallery = Gallery(
-            ledger.items,
-            store,
-            filing=ledger.filing,
-            likenesses=ledger.likenesses,
-            previews=LocalStore(home / "previews"),
-            on_change=lambda: studio.changes.tell("images"),
-        )
         app = App(
             studio=studio,
-            gallery=gallery,
-            imports=Imports(
-                gallery=gallery,
-                filing=ledger.filing,
-                rules=studio.rules,
-                gate=gate,
-                on_change=lambda: studio.changes.tell("images"),
-            ),
+            **_gallery(home, ledger, studio),
             chooser=choosing,
             prompts=prompts,
             **_machine(home, graphs),

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("clients", "workflows", "utils", "tests", "examples")
 HEAVY = (
     *("torch", "diffusers", "ultralytics", "open_clip", "transformers", "mlflow", "google.genai", "fal_client"),
-    *("minio", "psycopg", "av", "c2pa"),
+    *("psycopg", "av", "c2pa"),
 )
 MOST_LINES = 500
 MOST_FUNCTION_LINES = 50

@@ -33,9 +33,14 @@ def fingerprint(picture: bytes) -> str:
 
     40 bits say where the lightness falls from left to right, 24 the same of two opponent colours. It outlives another
     encoding and another size, not cropping, mirroring or turning. A dHash (N. Krawetz), with colour added. Raises
-    BadPicture.
+    BadPicture. Nearly all of its time is the decoding; who has the pixels asks `fingerprint_of`.
     """
-    shown = _on_ground(decode(picture))
+    return fingerprint_of(decode(picture))
+
+
+def fingerprint_of(picture: Image) -> str:
+    """The same of a picture as `utils.images.decode` gives it: RGB or RGBA."""
+    shown = _on_ground(picture)
     light = _cells(shown.convert("L"), LIGHT)
     red, green, blue = (_cells(channel, COLOUR) for channel in shown.split())
     warm = [r - g for r, g in zip(red, green, strict=True)]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Generator, Mapping,
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workflows.answers import Answer, job_answer, job_row, stopped_job
@@ -20,6 +21,7 @@ from workflows.model_rows import download_answer, download_row, stopped_download
 from workflows.starters import Machine
 from workflows.studio import Studio
 from workflows.types import Download, EngineStatus, ItemQuery, Progress
+from workflows.watching import Watch
 
 if TYPE_CHECKING:
     from workflows.importing import Imports
@@ -81,6 +83,11 @@ class App:
     def exports(self) -> Exports:
         """The way out of the gallery."""
         return Exports(self.gallery)
+
+    @cached_property
+    def watch(self) -> Watch:
+        """What changes, here and in other processes."""
+        return Watch(self.studio)
 
     @property
     def catalog(self) -> Catalog:

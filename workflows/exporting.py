@@ -62,17 +62,18 @@ class Exports:
         """A zip at `path` of all that the query finds, or of these ids in their order; it replaces what was there.
 
         `form`: pictures in another format, with our stamp; videos stay as they are. `strip`: to share without prompts:
-        no metadata but the mark of what a machine made, and no recipes. A picture whose file is gone is left out and
-        told. Raises NotFound for an id that is none, BadRecipe when nothing was found, StorageError when it cannot be
-        written: then nothing is left of it.
+        no metadata but the mark of what a machine made, no words in the names, and no recipes. A picture whose file is
+        gone is left out and told. Raises NotFound for an id that is none, BadRecipe when nothing was found,
+        StorageError when no picture can be read or the zip cannot be written: then nothing is left of it.
         """
         if form not in {"stored", *FORMS}:
             raise BadRecipe("format", form, f"it is stored, {', '.join(FORMS)}")
         items = await self._items(wanted)
         if not items:
-            raise BadRecipe("query", str(wanted)[:80], "no picture of the gallery is meant by it")
+            told = wanted.query if isinstance(wanted, ItemQuery) else " ".join(wanted)[:80]
+            raise BadRecipe("query", told, "the gallery has no such picture, with these filters")
         path = await asyncio.to_thread(_target, path)
-        names = _names(items)
+        names = _names(items, worded=not strip)
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as lines:
             async with _whole(path) as unfinished:
                 packing = _Packing(self.gallery, zipfile.ZipFile(unfinished, "w"), lines, form, strip)
@@ -81,6 +82,7 @@ class Exports:
                         await packing.add(item, names[item.id])
                         if report is not None:
                             report(done, len(items))
+                    packing.check_some()
                     await _ended(packing.add_recipes)
                 finally:
                     await _ended(packing.archive.close)
@@ -124,6 +126,11 @@ class _Packing:
         name = f"{stem}.{SUFFIXES.get(ready.media_type, 'bin')}"
         await _ended(self._pack, item, name, ready)
         self.files[item.id] = name
+
+    def check_some(self) -> None:
+        """An empty zip is of no use, and must not replace one that is. Raises StorageError."""
+        if not self.files:
+            raise StorageError(f"None of the pictures could be read. {next(iter(self.skipped.values()))}")
 
     def add_recipes(self) -> None:
         """The recipes, as the last file."""
@@ -174,12 +181,12 @@ def recipe_row(item: Item, name: str) -> dict[str, Any]:
     return {"id": told.pop("id"), "file": name} | told
 
 
-def _names(items: Sequence[Item]) -> dict[str, str]:
+def _names(items: Sequence[Item], worded: bool) -> dict[str, str]:
     """A readable name for each, without its ending: date, words of the prompt, start of the id; no two alike."""
     taken: set[str] = set()
     names: dict[str, str] = {}
     for item in items:
-        parts = (f"{item.created:%Y-%m-%d}", _words(item.prompt), item.id[:8])
+        parts = (f"{item.created:%Y-%m-%d}", _words(item.prompt) if worded else "", item.id[:8])
         name = "_".join(part for part in parts if part)
         if name.casefold() in taken:
             name = f"{name}{re.sub(r'[^A-Za-z0-9-]', '-', item.id[8:])}"

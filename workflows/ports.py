@@ -348,6 +348,10 @@ class Items(Protocol):
 
     async def facets(self) -> Facets: ...
 
+    async def version(self) -> int:
+        """A number that grows with every change to the gallery, whichever process makes it: cheap to ask for."""
+        ...
+
 
 class Filing(Protocol):
     """What changes the rows of the gallery besides jobs. Raises StorageError."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from uuid import UUID, uuid5
 
 from workflows.canvas import PAINTED, Canvas, canvas_for
+from workflows.catalog import Catalog
 from workflows.completion import complete
 from workflows.errors import JobCancelled, NotFound, Refused, StorageError, StudioError
 from workflows.inputs import InputPicture, found_mask
@@ -20,7 +21,7 @@ from workflows.judges.panel import Panel
 from workflows.loop import Loop, Permit, unchanged
 from workflows.pace import Mark, marked, seconds_left
 from workflows.ports import Engine, Graphs, Items, Jobs, Recorder, Signer, Store
-from workflows.stamp import stamped_item
+from workflows.stamp import stamped_item, with_hashes
 from workflows.tasks import called_off, ended_within
 from workflows.types import (
     MAX_SEED,
@@ -79,6 +80,8 @@ class Workbench:
     recorder: Recorder | None = None
     words: Wordsmith | None = None
     signer: Signer | None = None
+    catalog: Catalog | None = None
+    """Knows the hashes of weights that the engine does not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +291,7 @@ class Run:
     async def _stamped(self, loop: Loop, attempt: Attempt) -> tuple[Item, Media]:
         """The attempt's row and its stamped picture, stored."""
         raw = loop.fresh.get(attempt.number) or await self.bench.store.get(attempt.key)
+        attempt = with_hashes(attempt, self.bench.catalog.short_hash) if self.bench.catalog else attempt
         parent = await self.bench.items.get(loop.recipe.source_item) if loop.recipe.source_item else None
         stamp = partial(stamped_item, parent=parent, signer=self.bench.signer)
         item, media = await asyncio.to_thread(stamp, raw, self.job, loop.recipe, attempt, self.bench.engine.name)
@@ -366,8 +370,8 @@ class Run:
             if not self.token:
                 self.token = await self.bench.jobs.claim(self.job.id)
             await self.bench.jobs.save(self.job, self.token)
-        except StorageError:
-            log.exception("the end of job %s could not be written down", self.job.id)
+        except StorageError as error:
+            log.error("the end of job %s could not be written down: %s", self.job.id, error)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Collection
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from utils.images import BadPicture, decode, encode_png, sha256
 from utils.likeness import fingerprint
 from utils.metadata import CREATOR, VIDEO, SourceType, carried, parameters_text, stamped
 from utils.signing import NotSigned
+from workflows.catalog import DRAWABLE
 from workflows.errors import BadRecipe
 from workflows.ports import Signer
 from workflows.types import Attempt, Item, Job, Media, Recipe
@@ -22,6 +24,10 @@ QUALITY = 95
 """Of JPEG and WebP copies: what is lost is not seen."""
 ORIGIN = "digital_source_type"
 """Fact of an item that is not wholly a model's work: its IPTC digital source type, which its descendants take over."""
+
+HASHES = "lora_hashes"
+"""Fact of an item: the first hex digits of the SHA-256 of its LoRAs' files, by name."""
+LORAS = frozenset({"lora"})
 
 _SUFFIXES = {PNG: "png", JPEG: "jpg", WEBP: "webp", VIDEO: "mp4"}
 _OF_THE_BYTES = {"size", "sha256", "favourite", "tags", "deleted", "key"}
@@ -63,6 +69,16 @@ def stamped_item(
     )
     item, media = _signed(item, Media(data=data, media_type=media.media_type), origin, signer)
     return item.but(size=len(media.data), sha256=sha256(media.data)), media
+
+
+def with_hashes(attempt: Attempt, hash_of: Callable[[str, Collection[str]], str | None]) -> Attempt:
+    """The attempt with the hashes of its model and LoRAs that `hash_of` (name, kinds) knows, where it tells none."""
+    found = {use.name: hash_of(use.name, LORAS) for use in attempt.recipe.loras}
+    hashes = {name: known for name, known in found.items() if known} | (_mapping(attempt.facts.get(HASHES)) or {})
+    return attempt.but(
+        model_hash=attempt.model_hash or hash_of(attempt.model, DRAWABLE),
+        facts=attempt.facts | ({HASHES: hashes} if hashes else {}),
+    )
 
 
 def source_type_of(recipe: Recipe, parent: Item | None = None) -> str:
@@ -186,7 +202,7 @@ def _parameters(item: Item) -> str:
         denoise=rendered.denoise,
         further=_further(item),
         loras=[(lora.name, lora.strength, lora.clip_strength) for lora in rendered.loras],
-        lora_hashes=_mapping(facts.get("lora_hashes")),
+        lora_hashes=_mapping(facts.get(HASHES)),
     )
 
 

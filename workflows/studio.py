@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from workflows.choosing import Chooser
 from workflows.completion import complete
 from workflows.content import ContentRules
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StorageError, StudioError
-from workflows.gallery import Finder
+from workflows.gallery import TRASH, Finder
 from workflows.inputs import Given, Inlet, InputPicture, check_pictures
 from workflows.judges.panel import Panel
 from workflows.library import COMFYUI_STEP
@@ -203,9 +204,9 @@ class Studio:
         run = self._runs.get(job_id)
         return run.glimpse if run else None
 
-    async def recover(self, resume: bool) -> list[Job]:
+    async def recover(self, resume: bool, states: Sequence[str] = UNFINISHED) -> list[Job]:
         """Take over the unfinished jobs of processes that are gone: run them again, or mark them interrupted."""
-        orphans = [job for job in await self.jobs.recent(MAX_RECOVERED, UNFINISHED) if await self._orphaned(job)]
+        orphans = [job for job in await self.jobs.recent(MAX_RECOVERED, states) if await self._orphaned(job)]
         return [await self._adopt(job, resume) for job in reversed(orphans)]
 
     # ------------------------------------------------------------------ steps
@@ -218,13 +219,13 @@ class Studio:
             raise EngineUnavailable(f"mask_text needs ComfyUI, which finds things in pictures: {COMFYUI_STEP}")
 
     async def _input_of(self, item: Item, key: str) -> Media:
-        try:
-            return await self.store.get(key)
-        except NotFound as error:
-            raise StorageError(
-                f"The image {item.id} cannot be made again: its input picture {key} is gone. Give it anew, with "
-                f"{item.recipe.task}."
-            ) from error
+        for place in (key, TRASH + key):  # another picture of its job, which was deleted since, may be its input
+            with suppress(NotFound):
+                return await self.store.get(place)
+        raise StorageError(
+            f"The image {item.id} cannot be made again: its input picture {key} is gone. Give it anew, with "
+            f"{item.recipe.task}."
+        )
 
     async def _of_ticket(self, ticket_id: str) -> Job:
         known = await self.jobs.recent(NEAR_JOBS)
@@ -286,6 +287,7 @@ class Studio:
             recorder=self.recorder,
             words=self.words,
             signer=self.signer,
+            catalog=self.chooser.catalog if self.chooser else None,
         )
         run = Run(job=job, profile=profile, bench=bench, token=token, on_step=lambda: self.changes.tell("jobs"))
         self._runs[job.id] = run
@@ -366,8 +368,13 @@ def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
 
     Another model is asked in its own way: steps, guidance and sampler of the old one do not go along. Raises BadRecipe.
     """
+    if item.kind == "video":
+        raise BadRecipe("image_id", item.id, "it is a video, and nothing here draws videos; its prompt draws a picture")
+    step = "use it as input_image of img2img, or call generate_image with a prompt"
+    if item.source and item.rendered.source is None and item.rendered.task not in {"txt2img", "unknown"}:
+        why = f"it was made from another picture ({item.rendered.task}), which is not in its file"
+        raise BadRecipe("image_id", item.id, f"{why}; {step}")
     if item.rendered.task == "unknown":
-        step = "use it as input_image of img2img, or call generate_image with a prompt"
         raise BadRecipe("image_id", item.id, f"its file does not say how it was made; {step}")
     reworded = overrides.get("prompt", item.recipe.prompt) != item.recipe.prompt
     kept: dict[str, Any] = {"count": 1, "seed": item.seed, "source_item": item.id, "engine": "auto"}

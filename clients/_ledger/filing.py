@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from clients._ledger import labels
+from clients._ledger import labels, spans
 from clients._ledger.database import Database
 from clients._ledger.dialects import insert
 from clients._ledger.full_text import forget, learn
@@ -68,6 +68,7 @@ class LedgerFiling:
             if item is not None and item.deleted is None:
                 labels.count(connection, [], _facets(item))
             connection.execute(sa.delete(items).where(items.c.seq == seq))
+            labels.next_version(connection, labels.GALLERY)
             return True
 
         return await self._database.write(write)
@@ -95,8 +96,10 @@ def file_items(connection: sa.Connection, new: Sequence[Item]) -> None:
     details = [{"seq": seqs[item.id], **detail_row(item)} for item in new]
     connection.execute(sa.insert(item_details), details)
     learn(connection, "items", details)
+    spans.widen(connection, [(seqs[item.id], microseconds(item.created)) for item in new])
     _label(connection, {seqs[item.id]: labels.labels(item.tags, _loras(item)) for item in new})
     labels.count(connection, [facet for item in new if item.deleted is None for facet in _facets(item)])
+    labels.next_version(connection, labels.GALLERY)
 
 
 def _hold(connection: sa.Connection, item_id: str) -> tuple[int, str] | None:
@@ -121,14 +124,17 @@ def _change(connection: sa.Connection, seq: int, before: Item, after: Item) -> N
         gone = sa.and_(item_labels.c.seq == seq, item_labels.c.kind == kind, item_labels.c.label == label)
         connection.execute(sa.delete(item_labels).where(gone))
     _label(connection, {seq: new - old})
+    spans.widen(connection, [(seq, microseconds(after.created))])
     shown, fewer = (_facets(one) if one.deleted is None else [] for one in (after, before))
     labels.count(connection, shown, fewer)
     if before.deleted is not None and after.deleted is None:
         _show_again(connection, seq)
+    labels.next_version(connection, labels.GALLERY)
 
 
 def _show_again(connection: sa.Connection, seq: int) -> None:
-    """Whoever read the vectors while the picture was in the trash has to read this one now."""
+    """Whoever read the vectors, or asked for pictures without one, while it was in the trash has to look again."""
+    labels.next_version(connection, labels.SHOWN)
     if connection.scalar(sa.select(sa.func.count()).where(embeddings.c.seq == seq)):
         stamp = labels.next_version(connection, "embeddings")
         connection.execute(sa.update(embeddings).where(embeddings.c.seq == seq).values(stamp=stamp))

@@ -7,11 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from clients._ledger import labels, search
+from clients._ledger import finding, labels, search
 from clients._ledger.database import Database
-from clients._ledger.full_text import EXACT
 from clients._ledger.reading import parsed, readable
-from clients._ledger.search import MANY, Search, Statement
 from clients._ledger.tables import item_details, items
 from workflows.types import Facets, Item, ItemQuery, Page
 
@@ -46,10 +44,10 @@ class LedgerItems:
         `total` is exact without text and filters; with them it is exact up to 1,000, which then means "or more".
         Raises BadRecipe for a cursor that is not ours.
         """
-        asked = search.Search(query, self._database.sqlite)
+        asked = search.asked_of(query, self._database.sqlite)
         if asked.has_text and asked.match is None:
             return Page(items=(), total=0)
-        rows, total = await self._database.read(lambda connection: _found(connection, asked))
+        rows, total = await self._database.read(lambda connection: finding.found(connection, asked))
         shown = rows[: query.limit]
         more = len(rows) > query.limit
         found = [readable(Item, row.body, row.id) for row in shown]
@@ -72,35 +70,13 @@ class LedgerItems:
         """Counted as pictures come and go: quick at any number of them. At most the commonest 500 values of a kind."""
         return await self._database.read(labels.told)
 
+    async def version(self) -> int:
+        """Grows with every change of a row."""
+        return await self._database.read(lambda connection: labels.version(connection, labels.GALLERY))
+
     async def _where(self, condition: sa.ColumnElement[bool], order: sa.ColumnElement[Any]) -> list[Item]:
         joined = sa.select(items.c.id, item_details.c.body).join(item_details, item_details.c.seq == items.c.seq)
         query = joined.where(condition).order_by(order).limit(MOST_CHILDREN)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         found = [readable(Item, row.body, row.id) for row in rows]
         return [item for item in found if item is not None]
-
-
-def _found(connection: sa.Connection, asked: Search) -> tuple[Sequence[sa.Row[Any]], int]:
-    """The rows of the page, with one more when there is a next one, and the total."""
-    if asked.is_plain:
-        return _rows(connection, asked.page("walk")), labels.counted(connection, labels.ALL)
-    if not asked.has_text:
-        known = asked.facet
-        total = min(labels.counted(connection, *known), EXACT) if known else _number(connection, asked.count("gather"))
-        return _rows(connection, asked.page("gather" if total < EXACT else "walk")), total
-    if asked.is_filtered and _number(connection, asked.without_text().count("gather")) < EXACT:
-        return _rows(connection, asked.page("gather")), _number(connection, asked.count("gather"))
-    total = _number(connection, asked.count("match"))
-    way = "match"
-    if asked.query.sort == "best" and total >= EXACT:
-        way = "match" if _number(connection, asked.matches()) < MANY else "walk"
-    return _rows(connection, asked.page(way)), total
-
-
-def _rows(connection: sa.Connection, wanted: Statement) -> Sequence[sa.Row[Any]]:
-    return connection.execute(sa.text(wanted.sql), wanted.values).all()
-
-
-def _number(connection: sa.Connection, wanted: Statement) -> int:
-    counted: Any = connection.scalar(sa.text(wanted.sql), wanted.values)
-    return int(counted)

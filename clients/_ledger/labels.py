@@ -17,6 +17,11 @@ MOST_FACETS = 500
 """Values of one kind that are told; a wall of filters longer than that helps nobody."""
 
 ALL, MODEL, ENGINE, LORA, TAG = "all", "model", "engine", "lora", "tag"
+GALLERY = "gallery"
+"""The version that grows with every change of a picture's row. A transaction counts it up last, as the facets are
+counted in one order: two never wait for each other crosswise."""
+SHOWN = "shown"
+"""The version that grows when a picture comes back from the trash."""
 _ENDING = re.compile(r"\.(safetensors|ckpt|pth?|bin|gguf)$", re.IGNORECASE)
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from clients._ledger import labels, twins
+from clients._ledger import labels, twins, unseen
 from clients._ledger.database import Database
 from clients._ledger.dialects import among, insert, listed
 from clients._ledger.reading import readable
-from clients._ledger.tables import embeddings, item_details, items
+from clients._ledger.tables import embeddings, items
 from workflows.types import Item
 
 if TYPE_CHECKING:
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 CANDIDATES = 2_000
 """Vectors that are compared exactly at least, of the nearest sketches."""
 
+AT_ONCE = 20_000
+"""Sketches in memory at a time while they are read: a row takes several times the room of its sketch."""
+_EMPTY = (0, -1)
+"""Fingerprints of pictures of one colour, or of one even slope: all bits off, all on. They say nothing."""
 _NEW = sa.select(embeddings.c.stamp, embeddings.c.seq, embeddings.c.sketch)
 _HASHES = (
     sa.select(items.c.fingerprint, items.c.seq)
-    .where(items.c.fingerprint.is_not(None), items.c.deleted.is_(None))
+    .where(items.c.fingerprint.not_in(_EMPTY), items.c.deleted.is_(None))
     .order_by(items.c.seq.desc())
 )
 
@@ -40,19 +44,21 @@ class LedgerLikenesses:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, Sketches] = {}
+        self._looked: dict[str, unseen.Looked] = {}
         self._reading = threading.Lock()
 
     async def missing(self, model: str, limit: int) -> Sequence[Item]:
-        """Newest first; rows that today's types cannot read are left out and logged."""
-        there = sa.exists().where(embeddings.c.seq == items.c.seq, embeddings.c.model == model)
-        query = (
-            sa.select(items.c.id, item_details.c.body)
-            .join(item_details, item_details.c.seq == items.c.seq)
-            .where(items.c.deleted.is_(None), ~there)
-            .order_by(items.c.seq.desc())
-            .limit(limit)
-        )
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        """Newest first, videos without a poster apart; rows that today's types cannot read are left out and logged."""
+
+        def look(connection: sa.Connection) -> tuple[Sequence[sa.Row[Any]], unseen.Looked]:
+            seqs, looked = unseen.without(connection, model, limit, self._looked.get(model))
+            joined = sa.text(
+                "SELECT i.id, d.body FROM items AS i JOIN item_details AS d ON d.seq = i.seq "
+                f"WHERE {among(connection, 'i.seq', 'seqs')} ORDER BY i.seq DESC"
+            )
+            return connection.execute(joined, {"seqs": listed(connection, seqs)}).all(), looked
+
+        rows, self._looked[model] = await self._database.read(look)
         found = [readable(Item, row.body, row.id) for row in rows]
         return [item for item in found if item is not None]
 
@@ -126,6 +132,11 @@ class LedgerLikenesses:
         with self._reading:
             known = self._known.get(model) or Sketches()
             newer = _NEW.where(embeddings.c.model == model, embeddings.c.stamp > known.stamp)
-            rows = connection.execute(newer.order_by(embeddings.c.stamp)).all()
-            self._known[model] = known = known.with_more(rows)
+            rows = connection.execution_options(stream_results=True).execute(newer.order_by(embeddings.c.stamp))
+            self._known[model] = known = known.with_more(_batches(rows))
             return known
+
+
+def _batches(rows: sa.CursorResult[int, int, bytes]) -> Iterator[Sequence[tuple[int, int, bytes]]]:
+    while some := rows.fetchmany(AT_ONCE):
+        yield some

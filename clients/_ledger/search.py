@@ -1,67 +1,61 @@
-"""Searches as SQL, written so that 1,000,000 rows stay quick. Pure: values in, SQL and values out.
+"""Searches as SQL. Pure: values in, SQL and values out; `finding` chooses among the ways.
 
-"Newest" is the order of filing, which is the row's number. A list is either walked in its order until a page is full,
-or, where few rows are left, gathered through the narrowest index and sorted. SQLite has no statistics to choose by,
-so each way names its index (CROSS JOIN: the first table is the outer one); PostgreSQL chooses itself.
+"Newest" is the order of filing, which is the row's number. SQLite has no statistics to choose by, so each way names
+its index (CROSS JOIN: the first table is the outer one); PostgreSQL chooses itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from clients._ledger.cursors import cursor_of, is_row, not_ours, place_of
-from clients._ledger.full_text import EXACT, expression, phrase, tsquery
-from clients._ledger.labels import ENGINE, LORA, MODEL, TAG, plain, with_folder
-from clients._ledger.tables import microseconds
+from clients._ledger.filters import BY_NUMBER, Filter, filters
+from clients._ledger.full_text import expression, phrase, tsquery
 from workflows.types import ItemQuery
-
-Way = Literal["walk", "gather", "match"]
-"""walk: in the order of the list; gather: by the narrowest filter; match: by the full text."""
-
-MANY = 5_000
-"""Matches of a text from which the list of the best is walked in its order instead of sorted."""
 
 _ORDER = {"newest": "i.seq DESC", "oldest": "i.seq", "best": "i.best DESC, i.seq DESC"}
 _AFTER = {"newest": "i.seq < :seq", "oldest": "i.seq > :seq", "best": "(i.best, i.seq) < (:best, :seq)"}
 _WORDS = "i.seq IN (SELECT seq FROM items_words WHERE words @@ CAST(:match AS tsquery))"
 _MATCH = "items_fts MATCH :match"
-_WITH_LABEL = """
-(SELECT seq FROM item_labels WHERE kind = '{kind}' AND label = :{name}) AS w CROSS JOIN items AS i ON i.seq = w.seq
-""".strip()
-_LABELLED = "SELECT 1 FROM item_labels AS l WHERE l.kind = '{kind}' AND l.label {wanted} AND l.seq = i.seq"
+_AMONG = f"i.seq IN (SELECT rowid FROM items_fts WHERE {_MATCH})"
+_SPAN = "i.seq BETWEEN :low AND :high"
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """SQL with named values."""
 
     sql: str
     values: dict[str, Any]
 
 
-class Filter(NamedTuple):
-    """A condition on the row `i`, the values it needs, and the index through which its rows are found at once."""
+class Way(NamedTuple):
+    """What to go through, the conditions that it needs, and the name that the order of filing has there."""
 
-    condition: str
-    values: dict[str, Any]
-    source: str = ""
-    in_order: bool = False
-    """The index gives its rows in the order of filing."""
+    source: str
+    conditions: tuple[str, ...] = ()
+    seq: str = "i.seq"
+    sure: str = ""
+    """A condition that all rows pass anyway."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """One query in the words of one dialect."""
+    """One query in the words of one dialect; made by `asked_of`."""
 
     query: ItemQuery
     sqlite: bool
+    after: tuple[float, int] | None = None
+    """The place (best, seq) that the cursor names."""
+    span: tuple[int, int] | None = None
+    """The numbers between which the rows of its time lie."""
 
     @property
     def has_text(self) -> bool:
         return bool(self.query.query.strip())
 
-    @property
+    @cached_property
     def match(self) -> str | None:
         """The query's text as an expression of the full text index; None when no word is left."""
         if not self.sqlite:
@@ -71,165 +65,126 @@ class Search:
             return expression(self.query.query)
         return expression(self.query.query, f"model : {phrase(model)}")  # the exact filter follows; this leaves few
 
+    @cached_property
+    def filters(self) -> list[Filter]:
+        return filters(self.query, self.sqlite)
+
+    @property
+    def narrowing(self) -> list[Filter]:
+        """The filters that leave few rows out of many."""
+        return [one for one in self.filters if one.source]
+
     @property
     def is_plain(self) -> bool:
-        """Nothing is filtered: the count of all is known."""
-        return not self.has_text and not self.query.deleted and len(self._filters) == 1
-
-    @property
-    def is_filtered(self) -> bool:
-        """Some filter leaves rows that can be gathered without the text."""
-        return any(one.source for one in self._filters)
-
-    def page(self, way: Way) -> Statement:
-        """Rows (seq, best, id, body) of the page, and one more when there is a next page. Raises BadRecipe (cursor)."""
-        after, place = self._cursor()
-        source, conditions = self._ways(way, [*after])
-        order = _ORDER[self.query.sort]
-        # items_fts.rowid is the same number as i.seq, and the only name by which FTS5 knows that it walks in order.
-        walked = order.replace("i.seq", "items_fts.rowid") if source.startswith("items_fts") else order
-        walked = order.replace("i.seq", "w.seq") if source.startswith("(") else walked
-        inner = f"SELECT i.seq AS seq, i.best AS best, i.id AS id FROM {source}{_where(conditions)}"
-        if way == "gather" and not self.sqlite:  # kept from being walked in order after all
-            inner, walked = f"SELECT * FROM ({inner} OFFSET 0) AS g", order.replace("i.", "")
-        return Statement(
-            f"SELECT i.seq, i.best, i.id, d.body FROM ({inner} ORDER BY {walked} LIMIT :limit OFFSET :skip) AS i "
-            f"JOIN item_details AS d ON d.seq = i.seq ORDER BY {order}",
-            self._values | place | {"limit": self.query.limit + 1, "skip": self.query.skip},
-        )
-
-    def count(self, way: Way) -> Statement:
-        """How many match, up to EXACT."""
-        source, conditions = self._ways(way, [])
-        return Statement(
-            f"SELECT count(*) FROM (SELECT 1 FROM {source}{_where(conditions)} LIMIT {EXACT}) AS c", self._values
-        )
-
-    def without_text(self) -> Search:
-        return Search(self.query.but(query=""), self.sqlite)
-
-    def matches(self) -> Statement:
-        """How many rows the text alone matches, up to MANY, the trash included: no row is looked at."""
-        source = "items_fts WHERE items_fts MATCH :match" if self.sqlite else f"items AS i WHERE {_WORDS}"
-        match = {"match": expression(self.query.query) if self.sqlite else self.match}
-        return Statement(f"SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT {MANY}) AS c", match)
+        """Nothing is asked but what is not in the trash."""
+        return not self.has_text and not self.query.deleted and len(self.filters) == 1
 
     @property
     def facet(self) -> tuple[str, str] | None:
-        """The kind and label under which the rows are counted already, where one filter alone says what is wanted."""
-        if self.has_text or self.query.deleted or len(self._filters) != 2:
-            return None
-        query = self.query
-        asked = {MODEL: query.model, ENGINE: query.engine, TAG: query.tag}
-        return next(((kind, value.casefold()) for kind, value in asked.items() if value is not None), None)
+        """Under which the rows are counted already, where one filter alone says what is wanted."""
+        alone = not self.has_text and not self.query.deleted and len(self.filters) == 2
+        # A LoRA asked for with its folder is counted with those of other folders.
+        exact = alone and self.filters[1].condition.count(":") == 1
+        return self.filters[1].facet if exact else None
 
-    def _ways(self, way: Way, conditions: list[str]) -> tuple[str, list[str]]:
-        """What to go through, with the conditions that it needs."""
-        filters = [one.condition for one in self._filters]
-        if not self.sqlite:
-            return "items AS i", [*([_WORDS] if self.has_text else []), *filters, *conditions]
-        if way == "match":
-            walked = [condition.replace("i.seq", "items_fts.rowid") for condition in conditions]
-            return "items_fts CROSS JOIN items AS i ON i.seq = items_fts.rowid", [_MATCH, *walked, *filters]
-        probe = f"EXISTS (SELECT 1 FROM items_fts WHERE {_MATCH} AND items_fts.rowid = i.seq)"
-        return self._source(way), [*filters, *conditions, *([probe] if self.has_text else [])]
+    # the ways of SQLite
 
-    def _source(self, way: Way) -> str:
-        if way == "walk" and self.query.sort == "best":
-            return "items AS i INDEXED BY ix_items_best"
-        able = [one.source for one in self._filters if one.source and (one.in_order or way == "gather")]
-        source = able[0] if able else "ix_items_walk"
-        return source if " " in source else f"items AS i INDEXED BY {source}"
-
-    def _cursor(self) -> tuple[list[str], dict[str, Any]]:
-        if self.query.cursor is None:
-            return [], {}
-        match place_of(self.query.cursor):
-            case [named, float(best), seq] if named == self.query.sort and is_row(seq):
-                return [_AFTER[named]], {"seq": seq} | ({"best": best} if named == "best" else {})
-            case _:
-                raise not_ours(self.query.cursor, "sort")
+    def by(self, one: Filter) -> Way:
+        seq = "w.seq" if one.source.startswith("(") else "i.seq"
+        return Way(one.source, (), seq, one.condition if one.sure else "")
 
     @property
+    def by_order(self) -> Way:
+        index = "ix_items_best" if self.query.sort == "best" else "ix_items_walk"
+        return Way(f"items AS i INDEXED BY {index}")
+
+    @property
+    def by_text(self) -> Way:
+        # items_fts.rowid is the same number as i.seq, and the only name by which FTS5 knows that it walks in order.
+        source = f"items_fts CROSS JOIN {BY_NUMBER} ON i.seq = items_fts.rowid"
+        return Way(source, (_MATCH,), "items_fts.rowid")
+
+    def by_text_among(self, way: Way) -> Way:
+        """The matches among the rows of another way, which are gathered first: the numbers in the full text index are
+        held against them without a look at any row."""
+        return self._among(f"SELECT i.seq FROM {way.source}{self._where(way)}")
+
+    def by_text_among_first(self, way: Way, first: int) -> Way:
+        """The matches among so many rows that a walk finds first, after the cursor."""
+        further = () if self.after is None else (_AFTER[self.query.sort],)
+        walked = f"SELECT i.seq FROM {way.source}{self._where(way, *further)} ORDER BY {self._order(way)} LIMIT {first}"
+        return self._among(f"SELECT seq FROM ({walked})")
+
+    def _among(self, rows: str) -> Way:
+        return self.by_text._replace(conditions=(_MATCH, f"+items_fts.rowid IN ({rows})"))
+
+    # the one of PostgreSQL
+
+    @property
+    def by_plan(self) -> Way:
+        return Way("items AS i", (_WORDS,) if self.has_text else ())
+
+    # statements
+
+    def some(self, way: Way, limit: int) -> Statement:
+        """Up to so many places (seq, best) of all that is wanted, in no order."""
+        return Statement(
+            f"SELECT i.seq, i.best FROM {way.source}{self._where(way)} LIMIT :limit", self._values | {"limit": limit}
+        )
+
+    def page(self, way: Way) -> Statement:
+        """The places of the page, and one more when there is a next one."""
+        place = {} if self.after is None else dict(zip(("best", "seq"), self.after, strict=True))
+        further = () if self.after is None else (_AFTER[self.query.sort],)
+        return Statement(
+            f"SELECT i.seq, i.best FROM {way.source}{self._where(way, *further)} "
+            f"ORDER BY {self._order(way)} LIMIT :limit OFFSET :skip",
+            self._values | place | {"limit": self.query.limit + 1, "skip": self.query.skip},
+        )
+
+    def matches(self, most: int) -> Statement:
+        """How many rows the text alone matches, up to so many, the trash included: no row is looked at."""
+        matching = f"SELECT 1 FROM items_fts WHERE {_MATCH} LIMIT {most}"
+        return Statement(f"SELECT count(*) FROM ({matching})", {"match": self.match})
+
+    def size(self, one: Filter, most: int) -> Statement:
+        """How many rows a filter leaves at least, up to so many."""
+        return Statement(f"SELECT count(*) FROM (SELECT 1 FROM {one.counted} LIMIT {most}) AS c", one.values)
+
+    def _order(self, way: Way) -> str:
+        return _ORDER[self.query.sort].replace("i.seq", way.seq)
+
+    def _where(self, way: Way, *further: str) -> str:
+        placed = [one.replace("i.seq", way.seq) for one in (*([_SPAN] if self.span else []), *further)]
+        asked = [one.condition for one in self.filters if one.condition != way.sure]
+        return f" WHERE {' AND '.join([*asked, *placed, *way.conditions])}"
+
+    @cached_property
     def _values(self) -> dict[str, Any]:
-        values = {name: value for one in self._filters for name, value in one.values.items()}
-        if not self.sqlite:  # no text in PostgreSQL has a NUL in it
-            values = {name: _storable(value) for name, value in values.items()}
-        return values | ({"match": self.match} if self.has_text else {})
+        values = {name: value for one in self.filters for name, value in one.values.items()}
+        values |= {"match": self.match} if self.has_text else {}
+        return values | (dict(zip(("low", "high"), self.span, strict=True)) if self.span else {})
 
-    @property
-    def _filters(self) -> list[Filter]:
-        """The narrowest first, as far as one can tell without counting."""
-        query = self.query
-        return [*_one_id(query, self.sqlite), *_trash(query), *_labelled(query), *_kinds(query), *_ranges(query)]
+
+def asked_of(query: ItemQuery, sqlite: bool) -> Search:
+    """Raises BadRecipe for a cursor that is not ours."""
+    if not sqlite:  # no text in PostgreSQL has a NUL in it
+        given = query.model_dump(exclude_none=True)
+        kept = {name: value.replace("\0", "\ufffd") for name, value in given.items() if isinstance(value, str)}
+        query = query.but(**kept)
+    return Search(query, sqlite, _place(query))
+
+
+def _place(query: ItemQuery) -> tuple[float, int] | None:
+    if query.cursor is None:
+        return None
+    match place_of(query.cursor):
+        case [named, float(best), seq] if named == query.sort and is_row(seq):
+            return best, seq
+        case _:
+            raise not_ours(query.cursor, "sort")
 
 
 def cursor_after(sort: str, best: float, seq: int) -> str:
     """The opaque name of a place in a sorted list."""
     return cursor_of([sort, best, seq])
-
-
-def _one_id(query: ItemQuery, sqlite: bool) -> list[Filter]:
-    if not query.prefix:
-        return []
-    column = "i.id" if sqlite else 'i.id COLLATE "C"'
-    # From three letters on few ids are left, and the index on ids finds them at once.
-    source = "sqlite_autoindex_items_1" if len(query.prefix) >= 3 else ""
-    bounds = {"prefix": query.prefix, "prefix_end": query.prefix + "\U0010ffff"}
-    return [Filter(f"{column} >= :prefix AND {column} < :prefix_end", bounds, source)]
-
-
-def _trash(query: ItemQuery) -> list[Filter]:
-    if query.deleted:
-        return [Filter("i.deleted IS NOT NULL", {}, "ix_items_trash")]
-    return [Filter("i.deleted IS NULL", {})]
-
-
-def _labelled(query: ItemQuery) -> list[Filter]:
-    found: list[Filter] = []
-    if query.tag is not None:
-        wanted = _LABELLED.format(kind=TAG, wanted="= :tag")
-        source = _WITH_LABEL.format(kind=TAG, name="tag")
-        found.append(Filter(f"EXISTS ({wanted})", {"tag": query.tag.casefold()}, source, True))
-    if query.lora is not None:
-        folder, name = with_folder(query.lora), plain(query.lora).casefold()
-        # Of a LoRA that was filed without its folder any folder may be right.
-        this, bare = (name, name) if folder.startswith("/") else (folder, f"/{name}")
-        wanted = _LABELLED.format(kind=LORA, wanted="IN (:this, :bare)")
-        source = _WITH_LABEL.format(kind=LORA, name="lora")
-        found.append(Filter(f"EXISTS ({wanted})", {"lora": name, "this": this, "bare": bare}, source, True))
-    return found
-
-
-def _kinds(query: ItemQuery) -> list[Filter]:
-    found: list[Filter] = []
-    if query.favourite is not None:
-        rare = Filter("i.favourite", {}, "ix_items_favourite", True)
-        found.append(rare if query.favourite else Filter("NOT i.favourite", {}))
-    if query.kind is not None:
-        rare = Filter("i.kind = 'video'", {}, "ix_items_video", True)
-        found.append(rare if query.kind == "video" else Filter("i.kind <> 'video'", {}))
-    if query.model is not None:
-        found.append(Filter("i.model_key = :model", {"model": query.model.casefold()}, "ix_items_model", True))
-    if query.engine is not None:
-        found.append(Filter("i.engine_key = :engine", {"engine": query.engine.casefold()}, "ix_items_engine", True))
-    return found
-
-
-def _ranges(query: ItemQuery) -> list[Filter]:
-    found: list[Filter] = []
-    if query.min_score is not None:
-        found.append(Filter("i.best >= :min_score", {"min_score": query.min_score}, "ix_items_best"))
-    if query.since is not None:
-        found.append(Filter("i.created >= :since", {"since": microseconds(query.since)}, "ix_items_created"))
-    if query.until is not None:
-        found.append(Filter("i.created <= :until", {"until": microseconds(query.until)}, "ix_items_created"))
-    return found
-
-
-def _storable(value: Any) -> Any:
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
-
-
-def _where(conditions: list[str]) -> str:
-    return f" WHERE {' AND '.join(conditions)}" if conditions else ""

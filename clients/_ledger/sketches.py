@@ -7,7 +7,7 @@ Algorithms"); the planes are always the same. A million sketches take 64 MB and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -39,16 +39,19 @@ class Sketches:
     seqs: Any = field(default_factory=_none)
     bits: Any = field(default_factory=_no_bits)
 
-    def with_more(self, rows: Sequence[tuple[int, int, bytes]]) -> Sketches:
+    def with_more(self, batches: Iterable[Sequence[tuple[int, int, bytes]]]) -> Sketches:
         """With the sketches of (stamp, seq, sketch) in the order of their stamps, each in place of an older one."""
-        if not rows:
+        stamp, numbers, sketches = self.stamp, [_none()], [_no_bits()]
+        for rows in batches:
+            stamp = rows[-1][0]
+            numbers.append(np.array([seq for _, seq, _ in rows], np.int64))
+            sketches.append(np.frombuffer(b"".join(bytes(sketch) for _, _, sketch in rows), "<u8").reshape(-1, WORDS).T)
+        if len(numbers) == 1:
             return self
-        newer = np.array([seq for _, seq, _ in rows], np.int64)
-        packed = np.frombuffer(b"".join(bytes(sketch) for _, _, sketch in rows), "<u8").reshape(-1, WORDS).T
+        newer = np.concatenate(numbers)
         stay = ~np.isin(self.seqs, newer)
-        seqs = np.concatenate([self.seqs[stay], newer])
-        bits = np.ascontiguousarray(np.concatenate([self.bits[:, stay], packed], axis=1))
-        return Sketches(stamp=rows[-1][0], seqs=seqs, bits=bits)
+        bits = np.concatenate([self.bits[:, stay], *sketches], axis=1)
+        return Sketches(stamp=stamp, seqs=np.concatenate([self.seqs[stay], newer]), bits=bits)
 
     def nearest(self, vector: bytes, count: int) -> list[int]:
         """The row numbers of the nearest `count` sketches, in no order."""

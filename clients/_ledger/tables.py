@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from workflows.types import HistoryEntry, Item, Job
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every migration, oldest first; the last is the head. Known here so that opening needs no Alembic."""
 
 UNSCORED = -1e9
@@ -98,6 +98,15 @@ item_labels = sa.Table(
     sa.Column("seq", sa.Integer, sa.ForeignKey("items.seq", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     sa.Index("ix_item_labels_seq", "seq"),
     sqlite_with_rowid=False,
+)
+
+# The times of the pictures in each stretch of numbers (see spans).
+item_spans = sa.Table(
+    "item_spans",
+    metadata,
+    sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("oldest", sa.BigInteger, nullable=False),
+    sa.Column("newest", sa.BigInteger, nullable=False),
 )
 
 # How many pictures outside the trash there are of each value, counted by every transaction that changes it.

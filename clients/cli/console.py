@@ -24,6 +24,8 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 COMMANDS: Mapping[str, str] = {
+    "list_images": "atelier gallery list",
+    "delete_image": "atelier gallery delete",
     "list_models": "atelier models list",
     "list_loras": "atelier models list --kind lora",
     "search_models": "atelier models search",
@@ -79,16 +81,17 @@ def perform(parts: Parts, work: Callable[[App], Awaitable[int]]) -> None:
         err.print("Interrupted.")
         code = INTERRUPTED
     except (StudioError, ValueError) as error:
-        _tell_error(error, parts.as_json)
-        code = FAILED if isinstance(error, StudioError) and not isinstance(error, BadRecipe) else USAGE
+        code = tell_error(error, parts.as_json)
     raise typer.Exit(code)
 
 
-def _tell_error(error: StudioError | ValueError, as_json: bool) -> None:
+def tell_error(error: StudioError | ValueError, as_json: bool) -> int:
+    """One line on stderr, and JSON where asked; the exit code that goes with it."""
     err.print(f"[red]Error:[/red] {safe(in_commands(str(error)))}")
     if as_json:
         code = error.code if isinstance(error, StudioError) else "bad_settings"
         print_json({"status": "failed", "error": {"code": code, "message": str(error)}})
+    return FAILED if isinstance(error, StudioError) and not isinstance(error, BadRecipe) else USAGE
 
 
 def in_commands(text: str) -> str:

@@ -113,7 +113,7 @@ def delete_command(parts: Parts) -> Callable[..., None]:
             done, code = await _each(names, gallery.erase if for_good else gallery.delete)
             until = [moment for item in done if (moment := gallery.until(item)) is not None and not erased]
             if as_json:
-                gone = min(until, default=None)
+                gone = min(until).isoformat() if until else None
                 print_json({"deleted": [item.id for item in done], "for_good": erased, "until": gone})
                 return code
             for item in done:
@@ -190,12 +190,14 @@ def empty_trash_command(parts: Parts) -> Callable[..., None]:
     def empty_trash(yes: Yes = False, as_json: Json = False) -> None:
         async def work(app: App) -> int:
             there = (await app.gallery.search(ItemQuery(limit=1, deleted=True))).total
-            question = f"Erase the {there} pictures of the trash for good? They cannot be restored."
+            what = "the picture" if there == 1 else f"the {there} pictures"
+            question = f"Erase {what} of the trash for good? Nothing erased can be restored."
             if there and not yes and not agreed(question):
                 err.print("Nothing was erased: say yes, or give --yes.")
                 return FAILED
             erased = await app.gallery.empty_trash()
-            print_json({"erased": erased}) if as_json else out.print(f"Erased {erased} pictures.")
+            told = "1 picture" if erased == 1 else f"{erased} pictures"
+            print_json({"erased": erased}) if as_json else out.print(f"Erased {told}.")
             return DONE
 
         perform(parts, work)

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from clients.cli.console import DONE, FAILED, Json, Parts, out, perform, print_json, safe
+from clients.cli.console import DONE, FAILED, Json, Parts, out, perform, print_json, safe, tell_error
 from workflows.app import App
 
 
@@ -24,7 +24,8 @@ def status_command(parts: Parts) -> Callable[..., None]:
                 for server in engine["servers"]:
                     out.print(f"  {_server_line(server)}")
             out.print(f"pictures {state['pictures']}, memory {state['memory_gb']}")
-            out.print(f"kept in {safe(state['places']['home'])}")
+            for name, place in state["places"].items():
+                out.print(f"{name} {safe(place)}")
             for notice in state["notices"]:
                 out.print(f"[yellow]{safe(notice)}[/yellow]")
             return DONE
@@ -45,7 +46,10 @@ def _server_line(server: Mapping[str, Any]) -> str:
 
 def doctor_command(parts: Parts) -> Callable[..., None]:
     def doctor(as_json: Json = False) -> None:
-        findings = parts.examine()
+        try:
+            findings = parts.examine()
+        except ValueError as error:  # settings that cannot be used
+            raise typer.Exit(tell_error(error, as_json)) from error
         if as_json:
             fields = ("name", "ok", "detail", "next_step")
             print_json([{field: getattr(finding, field) for field in fields} for finding in findings])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,8 +36,8 @@ Lora = Annotated[str | None, typer.Option(help="Only with this LoRA.")]
 Engine = Annotated[str | None, typer.Option(help="Only of this engine.")]
 Tag = Annotated[str | None, typer.Option(help="Only with this tag.")]
 Least = Annotated[float | None, typer.Option(help="Only with at least this score.")]
-Since = Annotated[datetime | None, typer.Option(help="Only from this day on, such as 2026-11-01.")]
-Until = Annotated[datetime | None, typer.Option(help="Only before this day.")]
+Since = Annotated[datetime | None, typer.Option(help="Only from this day on (UTC), such as 2026-11-01.")]
+Until = Annotated[datetime | None, typer.Option(help="Only before this day (UTC).")]
 Favourite = Annotated[bool | None, typer.Option("--favourite/--no-favourite", help="Only favourites, or the others.")]
 Kind = Annotated[str | None, typer.Option(help="image or video.")]
 Sort = Annotated[str, typer.Option(help="newest, oldest or best.")]
@@ -108,9 +108,8 @@ def export_command(parts: Parts) -> Command:
             if as_json:
                 print_json({**told, "files": dict(done.files), "skipped": dict(done.skipped)})
                 return FAILED if done.skipped else DONE
-            for name, why in done.skipped.items():
-                err.print(f"[yellow]{safe(name)} is left out:[/yellow] {safe(why)}")
-            out.print(f"{len(done.files)} pictures, {done.size / 1e6:.1f} MB: [bold]{safe(done.path)}[/bold]")
+            _tell_missing(done.skipped)
+            out.print(f"{_pictures(len(done.files))}, {done.size / 1e6:.1f} MB: [bold]{safe(done.path)}[/bold]")
             return FAILED if done.skipped else DONE
 
         perform(parts, work)
@@ -143,15 +142,22 @@ def sheet_command(parts: Parts) -> Command:
 
         async def work(app: App) -> int:
             items = await _items(app, names, given, limit)
+            missing: dict[str, str] = {}
             with _bar(as_json) as bar:
                 line = bar.add_task("Laying out", total=len(items))
-                tiles = [await _tile(app, item, lambda: bar.advance(line)) for item in items]
-            heading = title or f"{len(items)} pictures"
+                tiles = [await _tile(app, item, missing, lambda: bar.advance(line)) for item in items]
+            if len(missing) == len(items):  # a sheet of nothing must not replace one of pictures
+                raise StorageError(f"None of the pictures could be read. {next(iter(missing.values()))}")
+            heading = title or _pictures(len(items))
             sheet = await asyncio.to_thread(contact_sheet, tiles, title=heading, columns=columns, edge=edge)
             await asyncio.to_thread(written, target, sheet)
             told = {"path": str(target), "pictures": len(items)}
-            print_json(told) if as_json else out.print(f"[bold]{safe(target)}[/bold]")
-            return DONE
+            if as_json:
+                print_json({**told, "skipped": missing})
+            else:
+                _tell_missing(missing)
+                out.print(f"[bold]{safe(target)}[/bold]")
+            return FAILED if missing else DONE
 
         perform(parts, work)
 
@@ -167,10 +173,13 @@ def compare_command(parts: Parts) -> Command:
     ) -> None:
         async def work(app: App) -> int:
             items = [await app.gallery.find(name) for name in (before, after)]
-            tiles = [await _tile(app, item) for item in items]
-            missing = next((item for item, tile in zip(items, tiles, strict=True) if tile.picture is None), None)
-            if missing is not None:
-                raise BadRecipe("image", missing.id, "it has no picture that can be compared")
+            video = next((item for item in items if item.kind != "image"), None)
+            if video is not None:
+                raise BadRecipe("image", video.id, "it is a video: it has no picture that can be compared")
+            missing: dict[str, str] = {}
+            tiles = [await _tile(app, item, missing) for item in items]
+            if missing:
+                raise StorageError(next(iter(missing.values())))
             labels = f"before  {items[0].id[:8]}", f"after  {items[1].id[:8]}"
             picture, apart = await asyncio.to_thread(comparison, tiles[0], tiles[1], labels=labels)
             await asyncio.to_thread(written, target, picture)
@@ -284,11 +293,11 @@ def _taken_row(file: Path, item: Item, new: bool) -> dict[str, Any]:
 
 
 def _query(given: dict[str, Any]) -> ItemQuery:
-    """The filters as a query; days without a zone are the clock's own."""
+    """The filters as a query; times are UTC, as they are shown everywhere."""
     wanted = {name: given[name] for name in FILTERS}
     for name in ("since", "until"):
         if wanted[name] is not None:
-            wanted[name] = wanted[name].astimezone()
+            wanted[name] = wanted[name].replace(tzinfo=UTC)
     return ItemQuery.checked(**wanted)
 
 
@@ -303,20 +312,32 @@ async def _items(app: App, names: Sequence[str] | None, given: dict[str, Any], l
     return items
 
 
-async def _tile(app: App, item: Item, done: Callable[[], object] = lambda: None) -> Tile:
-    """The item with its words; a video or a file that is gone leaves its place empty."""
+async def _tile(app: App, item: Item, missing: dict[str, str], done: Callable[[], object] = lambda: None) -> Tile:
+    """The item with its words; a video leaves its place empty, and so does a file that cannot be read: that is told."""
     picture = None
     if item.kind == "image":
         try:
             picture = (await app.gallery.file(item)).data
-        except StorageError:
-            picture = None
+        except StorageError as error:
+            missing[item.id] = str(error)
     score = "" if item.score is None else f", score {item.score:.3f}"
     lines = (shortened(item.prompt, 300) or "(no prompt)", f"seed {item.seed}{score}")
     done()
     return Tile(
         picture=picture, lines=lines, mark="passed" if item.passed else "failed" if item.passed is False else ""
     )
+
+
+def _tell_missing(missing: Mapping[str, str]) -> None:
+    """Pictures that could not be read, a line for each reason."""
+    for why in dict.fromkeys(missing.values()):
+        names = [name for name, reason in missing.items() if reason == why]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        err.print(f"[yellow]{safe(names[0])}{more} left out:[/yellow] {safe(why)}")
+
+
+def _pictures(number: int) -> str:
+    return f"{number} picture{'' if number == 1 else 's'}"
 
 
 def _bar(quiet: bool) -> Progress:

@@ -44,10 +44,10 @@ class News:
 
     @asynccontextmanager
     async def of(self, app: App) -> AsyncGenerator[None]:
-        """Tell what changes in this app meanwhile."""
+        """Tell what changes in this app's gallery meanwhile, by whatever process."""
         telling = asyncio.create_task(self._tell(), name="news of the gallery")
         try:
-            with app.studio.changes.heard_by(self._hear):
+            async with app.watch.heard_by(self._hear, "images"):
                 yield
         finally:
             await called_off([telling])

@@ -88,7 +88,8 @@ async def serve_http(server: StudioServer, app: ASGIApp, host: str, port: int) -
     import uvicorn
 
     listener = listen(host, port)
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
+    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
+    config = uvicorn.Config(app, timeout_graceful_shutdown=GRACE_SECONDS, **quiet)
 
     class Web(uvicorn.Server):
         @contextmanager
@@ -122,7 +123,8 @@ def address(listener: socket.socket) -> str:
 
 def transport_security(allowed_hosts: tuple[str, ...]) -> TransportSecuritySettings:
     """Which Host and Origin headers are taken: this machine's and the allowed ones, on any port."""
-    names = ["127.0.0.1", "localhost", "[::1]", *allowed_hosts]
+    own = (name.lower().rpartition("://")[2].rstrip("/") for name in allowed_hosts)  # as browsers send them
+    names = ["127.0.0.1", "localhost", "[::1]", *own]
     origins = [f"{scheme}://{name}" for name in names for scheme in ("http", "https")]
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True,

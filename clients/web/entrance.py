@@ -20,11 +20,17 @@ from clients.web.faults import BadRequest, wrong_method
 from clients.web.pages import READING, PageFiles, page_file, page_response
 from utils.sessions import COOKIE, SECONDS, holds, session
 
-LOGIN, LOGOUT, STYLE = "/login", "/logout", "/login.css"
+LOGIN, LOGOUT = "/login", "/logout"
+FILES = ("/login.css", "/login.js")
 ALLOWED = {LOGIN: "GET, HEAD, POST", LOGOUT: "POST"}
 MAX_FORM = 10_000
 """Bytes."""
 SLOT = b"<!-- message -->"
+AGAIN_SLOT = b"<!-- again -->"
+AGAIN = (
+    f'<meta name="again" content="{LOGIN}"><noscript><meta http-equiv="refresh" content="0; url={LOGIN}"></noscript>'
+).encode()
+"""Leads on to /login: with the end of the address where scripts run, without it elsewhere."""
 WRONG = "That is not the token. It is the one in ATELIER_TOKEN, where Atelier was started."
 TOO_OFTEN = "Too many wrong tokens. Wait {seconds} seconds, then try again."
 MAX_WRONG = 5
@@ -34,12 +40,12 @@ MAX_ADDRESSES = 1000
 
 
 class Entrance:
-    """The ASGI app of /login, /logout and their style; at any other address it is the login page, as a refusal.
+    """The ASGI app of /login, /logout and their files; at any other address it is the login page, as a refusal.
 
     `clock`: seconds since 1970.
     """
 
-    addresses = frozenset({LOGIN, LOGOUT, STYLE})
+    addresses = frozenset({LOGIN, LOGOUT, *FILES})
 
     def __init__(self, token: str, clock: Callable[[], float] = time.time) -> None:
         self._token = token
@@ -63,34 +69,39 @@ class Entrance:
             return _let_out(request)
         if not reading or path == LOGOUT:
             return wrong_method(request.method, ALLOWED.get(path, ", ".join(READING)))
-        if path == STYLE:
-            return page_response(await self._files.find(STYLE.removeprefix("/")), request)
+        if path in FILES:
+            return page_response(await self._files.find(path.removeprefix("/")), request)
         if path == LOGIN and holds(request.cookies.get(COOKIE, ""), self._token, self._clock()):
             return _go_home()
-        response = await self._form(request, 200 if path == LOGIN else 401)
-        if path != LOGIN and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
-            # Browsers keep the cookie back when a link of another site leads here. From our own page they send it.
-            response.headers["Refresh"] = f"0; url={LOGIN}"
-        return response
+        # Browsers keep the cookie back when a link of another site leads here. From our own page they send it.
+        again = path != LOGIN and request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+        return await self._form(request, 200 if path == LOGIN else 401, again=again)
 
     async def _let_in(self, request: Request) -> Response:
+        told = await _told_token(request)  # first: many that are sent at once are not all let through before one fails
         address, now = request.client.host if request.client else "", self._clock()
         if wait := self._wrong.wait(address, now):
-            told = TOO_OFTEN.format(seconds=wait)
-            return await self._form(request, 429, told, {"Retry-After": str(wait)})
-        if not hmac.compare_digest((await _told_token(request)).encode(), self._token.encode()):
+            return await self._form(request, 429, TOO_OFTEN.format(seconds=wait), {"Retry-After": str(wait)})
+        if not hmac.compare_digest(told.encode(), self._token.encode()):
             self._wrong.note(address, now)
             return await self._form(request, 401, WRONG)
         value = session(self._token, now)
         return _go_home(_cookie(value, SECONDS, request))
 
     async def _form(
-        self, request: Request, status: int, message: str = "", headers: dict[str, str] | None = None
+        self,
+        request: Request,
+        status: int,
+        message: str = "",
+        headers: dict[str, str] | None = None,
+        *,
+        again: bool = False,
     ) -> Response:
         """The login page. `message` is one of ours: nothing that was sent is ever shown."""
         shown = f'<p role="alert">{message}</p>'.encode() if message else b""
         plain = await self._files.find("login.html")
-        response = page_response(page_file(plain.content.replace(SLOT, shown), plain.media_type), request, status)
+        whole = plain.content.replace(SLOT, shown).replace(AGAIN_SLOT, AGAIN if again else b"")
+        response = page_response(page_file(whole, plain.media_type), request, status)
         response.headers.update({"Cache-Control": "no-store", **(headers or {})})
         return response
 

@@ -8,15 +8,14 @@ from typing import Any
 import anyio
 
 from clients.web.asked import JobBody, JobsAsked
-from clients.web.live import row_of
 from clients.web.media import Sent
 from clients.web.operations import Call
-from clients.web.rows import JobAnswer, JobsAnswer, JobStarted, JobStopped, StatusAnswer
-from workflows.answers import job_answer
+from clients.web.rows import JobAnswer, JobsAnswer, JobStarted, JobStopped, StatusAnswer, job_told
 from workflows.app import App
 from workflows.asking import pictures_from, recipe_from
 from workflows.errors import NotFound
 from workflows.types import Job, Media
+from workflows.watching import row_of
 
 TOLD = ("version", "judges", "writers", "notices", "pictures")
 PAINTED_HERE = "data:"
@@ -47,7 +46,7 @@ async def listed(call: Call, query: JobsAsked) -> JobsAnswer:
 async def one(call: Call, id: str) -> JobAnswer:
     """A job, with its pictures, its verdict, and what went wrong."""
     app = await call.app()
-    return JobAnswer.model_validate(await job_answer(app.gallery, await app.studio.find(id)))
+    return JobAnswer.model_validate(await job_told(app.gallery, await app.studio.find(id)))
 
 
 async def stop(call: Call, id: str) -> JobStopped:

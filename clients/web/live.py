@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from clients.web.operations import Call
-from clients.web.rows import ImagesEvent, JobDone, JobRow, JobsEvent, PreviewEvent, ProgressEvent
-from workflows.answers import job_answer, job_row, progress
-from workflows.app import App
+from clients.web.rows import ImagesEvent, JobDone, JobRow, JobsEvent, PreviewEvent, ProgressEvent, job_told
+from workflows.answers import progress
 from workflows.changes import What
-from workflows.studio import Studio
-from workflows.types import ItemQuery, Job, Media
+from workflows.types import Media
+from workflows.watching import Row
 
-LOOK_SECONDS = 2.0
-"""How often the ledger is looked at for what other processes do."""
-PAUSE_SECONDS = 0.25
-"""Between two events of the whole studio."""
 STEP_SECONDS = 0.1
 """Between two events of a job."""
-SHOWN = 20
-"""Jobs in an event."""
-
-Row = dict[str, Any]
-
-
-def row_of(studio: Studio, job: Job) -> Row:
-    """A job's row, and whether it can be stopped here: one that another process runs cannot."""
-    return job_row(job) | {"here": job.ended or job.state == "interrupted" or studio.runs(job.id)}
+LOOK_SECONDS = 2.0
+"""How often the ledger is looked at for a job that another process runs."""
 
 
 async def job_events(call: Call, id: str) -> AsyncGenerator[ProgressEvent | PreviewEvent | JobDone]:
@@ -47,25 +36,25 @@ async def job_events(call: Call, id: str) -> AsyncGenerator[ProgressEvent | Prev
             if (glimpse := app.studio.preview(job.id)) is not None and glimpse is not seen:
                 seen = glimpse
                 yield PreviewEvent(preview=True)
-            await news.wait(STEP_SECONDS)
+            await asyncio.sleep(STEP_SECONDS)
+            await news.wait(LOOK_SECONDS)
             job = await app.studio.find(job.id)
-    yield JobDone.model_validate({"done": True, **await job_answer(app.gallery, job)})
+    yield JobDone.model_validate({"done": True, **await job_told(app.gallery, job)})
 
 
 async def events(call: Call) -> AsyncGenerator[JobsEvent | ImagesEvent]:
     """The latest jobs whenever one changes, and that the gallery changed. It has no end."""
-    watch = Watch(await call.app())
-    await watch.look()
+    watch = (await call.app()).watch
+    news = News()
     told: list[Row] | None = None
-    with watch.app.studio.changes.heard_by(watch.news.hear):
+    async with watch.heard_by(news.hear, "jobs", "images"):
         while True:
-            rows = await watch.rows()
-            if rows != told:
-                told = rows
-                yield JobsEvent(jobs=[JobRow.model_validate(row) for row in rows])
-            if await watch.gallery_changed():
+            if watch.rows is not told:
+                told = watch.rows
+                yield JobsEvent(jobs=[JobRow.model_validate(row) for row in told])
+            if news.of("images"):
                 yield ImagesEvent(images=True)
-            await watch.news.wait(PAUSE_SECONDS)
+            await news.wait()
 
 
 @dataclass
@@ -85,55 +74,9 @@ class News:
         self.heard.discard(what)
         return there
 
-    async def wait(self, pause: float) -> None:
-        """Until there is news, or the ledger is to be looked at; `pause` seconds at least."""
-        await asyncio.sleep(pause)
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
+    async def wait(self, seconds: float | None = None) -> None:
+        """Until there is news, so many seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self.event.wait()
-        except TimeoutError:
-            return
         self.event.clear()
-
-
-class Watch:
-    """The studio as one listener knows it. Jobs of this process are read where they run, the rest in the ledger."""
-
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self.news = News()
-        self._rows: list[Row] = []
-        self._running: set[str] = set()
-        self._gallery: tuple[Any, ...] = ()
-        self._looked = 0.0
-
-    async def look(self) -> None:
-        """Read the ledger."""
-        self._running = {job.id for job in self.app.studio.active()}
-        self._rows = [row_of(self.app.studio, job) for job in await self.app.studio.history(SHOWN)]
-        self._gallery = await self._state_of_gallery()
-        self._looked = asyncio.get_running_loop().time()
-
-    async def rows(self) -> list[Row]:
-        """The latest jobs, newest first."""
-        running = {job.id: job for job in self.app.studio.active()}
-        if set(running) != self._running:
-            self._running = set(running)
-            self._rows = [row_of(self.app.studio, job) for job in await self.app.studio.history(SHOWN)]
-        return [
-            row_of(self.app.studio, running[row["job_id"]]) if row["job_id"] in running else row for row in self._rows
-        ]
-
-    async def gallery_changed(self) -> bool:
-        """Since the last time. What this process did is heard of; what others did is seen when it is time to look."""
-        before, heard = self._gallery, self.news.of("images")
-        due = asyncio.get_running_loop().time() - self._looked >= LOOK_SECONDS
-        if heard or due:
-            await self.look()
-        return heard or self._gallery != before
-
-    async def _state_of_gallery(self) -> tuple[Any, ...]:
-        """Another one whenever pictures came or went, in whatever process."""
-        live = await self.app.gallery.search(ItemQuery(limit=1))
-        gone = await self.app.gallery.search(ItemQuery(limit=1, deleted=True))
-        return live.total, gone.total, [item.id for item in live.items]

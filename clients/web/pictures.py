@@ -11,22 +11,20 @@ from clients.web.faults import BadRequest
 from clients.web.jobs import begun
 from clients.web.media import Sent
 from clients.web.operations import Call
-from clients.web.rows import DeletedRow, FacetsAnswer, ImageInfo, ImageRow, ImagesAnswer, JobStarted
+from clients.web.rows import DeletedRow, FacetsAnswer, ImageInfo, ImageRow, ImagesAnswer, JobStarted, here
 from clients.web.uploads import Upload
 from workflows.answers import item_info, item_row, page_answer
 from workflows.app import App
 from workflows.asking import overrides_from
 from workflows.types import Item, Media
 
-ELSEWHERE = ("path", "url")
-"""Keys of rows that tell where a file lies: a browser gets it from here."""
 ENDINGS = {"image/jpeg": "jpg", "video/mp4": "mp4", "video/webm": "webm", "image/webp": "webp", "image/gif": "gif"}
 
 
 async def images(call: Call, query: ImagesAsked) -> ImagesAnswer:
     """Pictures, a page at a time. Those of the next page are there whatever is filed meanwhile."""
     answer = await page_answer((await call.app()).gallery, query.item_query())
-    return ImagesAnswer.model_validate(answer | {"images": [_here(row) for row in answer["images"]]})
+    return ImagesAnswer.model_validate(answer | {"images": [here(row) for row in answer["images"]]})
 
 
 async def facets(call: Call) -> FacetsAnswer:
@@ -37,7 +35,7 @@ async def facets(call: Call) -> FacetsAnswer:
 async def image(call: Call, id: str) -> ImageInfo:
     """All that is known about a picture."""
     gallery = (await call.app()).gallery
-    return ImageInfo.model_validate(_here(await item_info(gallery, await gallery.find(id))))
+    return ImageInfo.model_validate(here(await item_info(gallery, await gallery.find(id))))
 
 
 async def preview(call: Call, id: str, query: PreviewAsked) -> Sent:
@@ -110,10 +108,5 @@ def saved_as(item: Item) -> str:
 
 
 async def _row(app: App, item: Item) -> dict[str, Any]:
-    """The row of a picture that has just changed; everybody who watches the gallery is told."""
-    app.studio.changes.tell("images")
-    return _here(item_row(item, await app.gallery.locate(item)))
-
-
-def _here(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ELSEWHERE}
+    """The row of a picture that has just changed."""
+    return here(item_row(item, await app.gallery.locate(item)))

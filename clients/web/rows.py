@@ -7,8 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from clients.web.answers import Answer
+from workflows.answers import job_answer
+from workflows.gallery import Gallery
+from workflows.types import Job
 
 Object = dict[str, Any]
+ELSEWHERE = ("path", "url")
+"""Keys of pictures that tell where a file lies: a browser gets it from here."""
 Counts = list[Annotated[list[str | int], Field(min_length=2, max_length=2)]]
 """Pairs of a value and how many pictures have it."""
 
@@ -186,3 +191,14 @@ class JobDone(JobAnswer):
     """The last event of a job."""
 
     done: Literal[True]
+
+
+def here(row: Object) -> Object:
+    """A picture as a browser is told of it."""
+    return {name: value for name, value in row.items() if name not in ELSEWHERE}
+
+
+async def job_told(gallery: Gallery, job: Job) -> Object:
+    """A job as a browser is told of it."""
+    told = here(await job_answer(gallery, job))
+    return told | {"images": [here(row) for row in told["images"]]} if "images" in told else told

@@ -136,6 +136,11 @@ class Feed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         coming = asyncio.ensure_future(anext(self._events))
         try:
+            if scope["method"] == "HEAD":  # how a GET would begin
+                await coming
+                await begin(send, {})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
             while True:
                 event = await self._next(coming, send)
                 await self._say(line(event.model_dump(mode="json", exclude_unset=True)), send)

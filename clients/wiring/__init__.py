@@ -138,13 +138,15 @@ async def _crew(settings: Settings, stack: AsyncExitStack, ledger: Ledger) -> Cr
 
 
 def _look_ahead(app: App, stack: AsyncExitStack) -> None:
-    """For a process that serves: the first look at large model folders takes seconds, so it is taken ahead; and what
-    was left half done in the gallery is completed."""
+    """For a process that serves: the first look at large model folders takes seconds, so it is taken ahead; what was
+    left half done in the gallery is completed; and jobs are taken over whose process dies while this one lives."""
     from workflows.gallery.housekeeping import keep_tidy
+    from workflows.orphans import keep_taking_over
 
     looking = asyncio.create_task(app.catalog.look_ahead(), name="first look at the models")
     tidying = asyncio.create_task(keep_tidy(app.gallery), name="the gallery's housekeeping")
-    stack.push_async_callback(called_off, [looking, tidying])
+    taking_over = asyncio.create_task(keep_taking_over(app.studio), name="jobs of processes that are gone")
+    stack.push_async_callback(called_off, [looking, tidying, taking_over])
 
 
 async def _recover(app: App, resume: bool) -> None:

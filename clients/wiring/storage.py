@@ -37,6 +37,7 @@ async def open_vault(settings: Settings, stack: AsyncExitStack) -> Vault:
     if settings.minio_endpoint is None:
         return Vault(pictures)
     from clients.bucket_store import BucketStore, StraightStore
+    from clients.earlier_store import EarlierStore
     from workflows.moving import Migration
 
     client = await stack.enter_async_context(minio_client(settings))
@@ -55,7 +56,8 @@ async def open_vault(settings: Settings, stack: AsyncExitStack) -> Vault:
             return Migration(source=store, target=pictures, source_name=there, target_name=here)
         raise BadRecipe("to", to, "it is s3 or local")
 
-    return Vault(store, {"migration": migration, "storage_remarks": remarks})
+    whole = EarlierStore(store, pictures) if await _left_behind(folder) else store
+    return Vault(whole, {"migration": migration, "storage_remarks": remarks})
 
 
 def gallery_rooms(

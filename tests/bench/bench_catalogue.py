@@ -81,8 +81,7 @@ async def _milliseconds(work: Callable[[], Awaitable[object]]) -> float:
 
 async def _records(path: Path) -> Figure:
     """Over 100,000 pictures of as many jobs with one to three attempts each, as a process that starts asks for it."""
-    async with open_ledger(path):
-        pass
+    await bench_gallery.fill(path, 100_000)
     await asyncio.to_thread(_judged, path)
     times: list[float] = []
     for _ in range(ROUNDS):
@@ -94,7 +93,6 @@ async def _records(path: Path) -> Figure:
 
 
 def _judged(path: Path) -> None:
-    bench_gallery._fill(path)  # pyright: ignore[reportPrivateUsage]
     chance = random.Random(3)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(

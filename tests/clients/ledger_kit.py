@@ -83,7 +83,13 @@ def with_unknown_field(where: Where, table: str, condition: str) -> None:
 
 
 def emptied(url: str) -> str:
-    """The same database without rows, its numbers counted from 1."""
-    tables = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
-    change(url, f"TRUNCATE {tables}, items_words, history_words RESTART IDENTITY")
+    """The same database without rows, its numbers counted from 1. Row by row: TRUNCATE makes new files for every table
+    and index."""
+    deleted = [f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)]
+    counted = [
+        f"SELECT setval(pg_get_serial_sequence('{table.name}', 'seq'), 1, false)"
+        for table in metadata.sorted_tables
+        if table.autoincrement_column is not None and table.autoincrement_column.autoincrement is True
+    ]
+    change(url, "; ".join([*deleted, *counted]))
     return url

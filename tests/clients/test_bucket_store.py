@@ -358,12 +358,18 @@ async def test_a_bucket_that_is_out_of_reach_is_told_before_anything_waits(bucke
     async with store_of(bucket, tmp_path, first_pause=0.001) as store:
         while (await store.status()).error is None:
             await asyncio.to_thread(lambda: None)
-        assert str((await store.status()).words).endswith("0 pictures and 0 deletes. The bucket does not answer.")
+        assert str((await store.status()).words).startswith("The bucket does not answer. What is made")
 
         bucket.down = False
         while (await store.status()).error is not None:
             await asyncio.to_thread(lambda: None)
         assert (await store.status()).words is None
+
+
+async def test_the_state_just_after_the_start_knows_whether_the_bucket_answers(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.down = True
+    async with store_of(bucket, tmp_path) as store:
+        assert (await store.status()).error == "The bucket does not answer."
 
 
 async def test_keys_that_are_refused_hold_up_no_others(bucket: Bucket, tmp_path: Path) -> None:
@@ -377,7 +383,7 @@ async def test_keys_that_are_refused_hold_up_no_others(bucket: Bucket, tmp_path:
 
         assert sorted(bucket.objects) == keys[4:]
         words = str((await store.status()).words)
-        assert "4 pictures and 0 deletes since" in words and words.endswith("The bucket is full.")
+        assert "4 pictures since" in words and words.endswith("The bucket is full.")
         bucket.refused.clear()
         await store.flush()
         assert ((await store.status()).words, sorted(bucket.objects)) == (None, keys)

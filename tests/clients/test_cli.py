@@ -125,7 +125,8 @@ def test_the_gallery_lists_shows_and_deletes(home: Path, capsys: pytest.CaptureF
     assert atelier("gallery", "delete", identity, "--for-good", "--yes") == 0
     assert list(home.rglob("*.png")) == []
     assert atelier("gallery", "show", identity) == 1
-    assert "There is no" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "There is no" in told and "`atelier gallery list` shows" in told
 
 
 def test_status_and_doctor_tell_the_next_step(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +136,18 @@ def test_status_and_doctor_tell_the_next_step(home: Path, capsys: pytest.Capture
     assert atelier("status") == 0
     assert atelier("doctor") == 1
     assert "Free some space." in capsys.readouterr().out
+
+
+def test_a_doctor_whose_settings_cannot_be_used_says_which(capsys: pytest.CaptureFixture[str]) -> None:
+    def examine() -> list[Finding]:
+        load_settings(minio_endpoint="127.0.0.1:1", minio_access_key="alone")
+        return []
+
+    parts = Parts(open_app=open_app, examine=examine, serve=lambda arguments: None, version="0")
+    assert run(["doctor"], parts) == 2
+    assert "MINIO_ACCESS_KEY and MINIO_SECRET_KEY are needed both" in capsys.readouterr().err
+    assert run(["doctor", "--json"], parts) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "bad_settings"
 
 
 def test_help_and_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +128,7 @@ def test_an_export_to_share_says_nothing_of_how_it_was_made(
     [
         (("export", "OUT/x.zip", "nobody"), 1, "nobody"),
         (("export", "OUT/x.zip", "--format", "gif"), 2, "stored, png, jpeg, webp"),
-        (("export", "OUT/x.zip"), 2, "no picture of the gallery"),
+        (("export", "OUT/x.zip"), 2, "the gallery has no such picture"),
         (("sheet", "OUT/x.png"), 2, "no such picture"),
         (("sheet", "OUT/x.png", "--limit", "0"), 2, "1 to 400"),
         (("sweep", "a", "--cfg", "3"), 2, "two values"),
@@ -159,6 +161,40 @@ def test_a_sheet_and_a_comparison_are_written(
     assert decode((tmp_path / "apart.png").read_bytes()).width > 300
     assert atelier("compare", names[0], names[0], tmp_path / "same.png") == 0
     assert "Not one pixel differs." in capsys.readouterr().out
+
+
+def test_files_that_are_gone_are_told_and_not_taken_for_pictures(
+    atelier: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    atelier("import", folder / "deep er" / "plain.png", "--json")
+    gone = answer(capsys)["images"][0]["image_id"]
+    atelier("import", folder / "castle.png", "--json")
+    there = answer(capsys)["images"][0]["image_id"]
+    [file] = (tmp_path / "home" / "pictures").rglob("plain.png")
+    file.unlink()
+    target = tmp_path / "out.png"
+    assert atelier("compare", gone, there, target) == 1
+    assert f"The file of image {gone} is gone" in capsys.readouterr().err
+    assert atelier("sheet", target, gone) == 1
+    assert "None of the pictures could be read" in capsys.readouterr().err and not target.exists()
+    assert atelier("sheet", target, gone, there, "--json") == 1
+    told = answer(capsys)
+    assert (told["pictures"], list(told["skipped"])) == (2, [gone]) and target.exists()
+
+
+def test_days_are_utc_as_they_are_shown(
+    atelier: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = datetime.now(UTC)
+    atelier("import", folder / "deep er" / "plain.png")
+    monkeypatch.setenv("TZ", "Pacific/Pago_Pago")  # 11 hours behind UTC
+    time.tzset()
+    try:
+        assert atelier("export", tmp_path / "a.zip", "--since", f"{began:%Y-%m-%dT%H:%M:%S}") == 0
+        assert "1 picture," in capsys.readouterr().out
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_sweep_draws_every_cell_with_one_seed_and_writes_the_grid(

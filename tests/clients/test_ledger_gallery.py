@@ -235,6 +235,27 @@ async def test_the_nearest_follow_what_is_filed_trashed_removed_and_embedded_ane
         assert [one.seed for one in await mine.likenesses.missing("clip", 9)] == [3]
 
 
+async def test_pictures_without_a_vector_are_told_until_they_have_one(ledger: Ledger) -> None:
+    async def missing(limit: int = 9) -> list[int]:
+        return [one.seed for one in await ledger.likenesses.missing("clip", limit)]
+
+    def has(number: int) -> dict[str, bytes]:
+        return {f"{number:04d}-item": vector(0)}
+
+    video = {"kind": "video", "prompt": '"poster":"'}
+    await ledger.filing.add([item(n) for n in range(5)])
+    await ledger.filing.add([item(5, **video), item(6, **video, facts={"poster": "job/p.png"}), item(7, deleted=START)])
+    assert [await missing(2), await missing(2), await missing()] == [[6, 4], [6, 4], [6, 4, 3, 2, 1, 0]]
+    await ledger.likenesses.keep("clip", has(6) | has(4) | has(3) | has(1))
+    assert [await missing(1), await missing(), await missing()] == [[2], [2, 0], [2, 0]]
+    await ledger.filing.add([item(8)])
+    assert [await missing(), await missing(2)] == [[8, 2, 0], [8, 2]]
+    await ledger.likenesses.keep("clip", has(8) | has(2) | has(0))
+    assert await missing() == []
+    await ledger.filing.change("0007-item", restored)
+    assert await missing() == [7]
+
+
 async def test_among_thousands_the_sketches_lose_none_of_the_nearest(ledger: Ledger) -> None:
     chance = random.Random(7)
 
@@ -255,14 +276,21 @@ async def test_among_thousands_the_sketches_lose_none_of_the_nearest(ledger: Led
 
 
 async def test_twins_are_grouped_newest_first_the_trash_apart(ledger: Ledger) -> None:
-    prints = {1: "0000000000000000", 2: "ffffffffffffffff", 3: "000000000000000f", 4: "fffffffffffffff0", 5: None}
+    prints = {1: "7000000000000000", 2: "8fffffffffffffff", 3: "700000000000000f", 4: "8ffffffffffffff0", 5: None}
     await ledger.filing.add([item(n, fingerprint=one) for n, one in prints.items()])
-    await ledger.filing.add([item(6, fingerprint="0000000000000000"), item(7, fingerprint="00000000000000ff")])
+    await ledger.filing.add([item(6, fingerprint="7000000000000000"), item(7, fingerprint="70000000000000ff")])
     await ledger.filing.change("0007-item", deleted)
 
     assert await ledger.likenesses.twins(4, 9) == [["0006-item", "0003-item", "0001-item"], ["0004-item", "0002-item"]]
     assert await ledger.likenesses.twins(4, 1) == [["0006-item", "0003-item", "0001-item"]]
     assert await ledger.likenesses.twins(0, 9) == [["0006-item", "0001-item"]]
+
+
+async def test_even_pictures_are_no_twins_for_their_empty_fingerprints(ledger: Ledger) -> None:
+    prints = ["0" * 16, "0" * 16, "f" * 16, "f" * 16, "0" * 15 + "1", "0" * 15 + "3"]
+    await ledger.filing.add([item(n, fingerprint=one) for n, one in enumerate(prints)])
+
+    assert await ledger.likenesses.twins(2, 9) == [["0005-item", "0004-item"]]
 
 
 def test_many_hashes_are_grouped_as_if_each_was_compared_with_each() -> None:

@@ -1,4 +1,4 @@
-"""Fixtures for the page: one browser for all its tests, a studio and a tab for each."""
+"""Fixtures for the page: one browser for all its tests, one studio for those that only look, a tab for each."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from tests.services.browser import chromium
 HERE = Path(__file__).parent
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone(**how): the test changes the studio, and gets one of its own")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """On one event loop, which is the browser's."""
     for item in items:
@@ -28,10 +32,21 @@ async def browser() -> AsyncGenerator[Browser]:
         yield opened
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Served]:
+    """A studio with 24 pictures, for all tests that only look at them."""
+    async with studio(tmp_path_factory.mktemp("shared")) as one:
+        yield one
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def served(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[Served]:
-    """A studio with 24 pictures; @pytest.mark.parametrize("served", [{"items": 500}], indirect=True) for another."""
-    async with studio(tmp_path, **getattr(request, "param", {})) as one:
+async def served(shared: Served, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[Served]:
+    """The studio that all share; with @pytest.mark.alone(**how) one of the test's own, made by `studio(**how)`."""
+    mark = request.node.get_closest_marker("alone")
+    if mark is None:
+        yield shared
+        return
+    async with studio(tmp_path, **mark.kwargs) as one:
         yield one
 
 

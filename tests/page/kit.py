@@ -14,12 +14,14 @@ from playwright.async_api import Browser, Page, Request
 
 from tests.web.studio import Served, studio
 
-__all__ = ["PHONE", "WIDE", "Faults", "Served", "axe", "studio", "tab"]
+__all__ = ["PHONE", "WIDE", "Faults", "Served", "axe", "axe_in_both", "studio", "tab"]
 
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 SERIOUS = {"serious", "critical"}
 REPORT = "async options => (await axe.run(document, options)).violations"
+
+PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @dataclass
@@ -56,6 +58,16 @@ async def axe(page: Page, **options: Any) -> list[str]:
     await page.evaluate(axe_script())
     found: list[Any] = await page.evaluate(REPORT, {"preload": False} | options)
     return [_told(one) for one in found if one["impact"] in SERIOUS]
+
+
+async def axe_in_both(page: Page) -> list[str]:
+    """What axe-core finds in light and in dark. For tabs with reduced motion: colours that change gently mislead it."""
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        await page.evaluate(PAINTED)
+        found += [f"{scheme}: {one}" for one in await axe(page)]
+    return found
 
 
 def axe_script() -> str:

@@ -94,13 +94,10 @@ async def seeded(app: App, home: Path, count: int) -> list[Item]:
     return made[::-1]
 
 
-def _item(number: int, job_id: str, count: int, before: Sequence[Item]) -> Item:
-    dice = random.Random(number)
+def _recipe(number: int, parent: Item | None) -> Recipe:
     width, height = (SCALE * edge for edge in SIZES[number % len(SIZES)])
-    score = round(dice.uniform(0.15, 0.4), 4)
-    parent = before[-4] if number % 7 == 6 and len(before) >= 4 else None
     loras = (LoraUse(name="add-detail-xl", strength=0.7),) if number % 3 == 0 else ()
-    recipe = Recipe(
+    return Recipe(
         prompt=SUBJECTS[number % len(SUBJECTS)],
         negative="blurry, text",
         model=MODELS[number % len(MODELS)],
@@ -113,20 +110,19 @@ def _item(number: int, job_id: str, count: int, before: Sequence[Item]) -> Item:
         source_item=parent.id if parent else None,
         task="img2img" if parent else "txt2img",
     )
-    verdict = Verdict(
-        judge="clip",
-        passed=score >= 0.25,
-        score=score,
-        merit=score,
-        reason="Image passed validation" if score >= 0.25 else f"Low positive CLIP score: {score} < 0.25",
-        measures={"positive_score": score, "negative_score": 0.1, "score_delta": round(score - 0.1, 4)},
-    )
+
+
+def _item(number: int, job_id: str, count: int, before: Sequence[Item]) -> Item:
+    score = round(random.Random(number).uniform(0.15, 0.4), 4)
+    parent = before[-4] if number % 7 == 6 and len(before) >= 4 else None
+    recipe = _recipe(number, parent)
+    verdict = _judged(score)
     return Item(
         job_id=job_id,
         key=f"{job_id}/1/{number}.png",
         media_type="image/png",
-        width=width,
-        height=height,
+        width=recipe.width or 0,
+        height=recipe.height or 0,
         size=1000,
         sha256=sha256(str(number).encode()),
         created=now() - timedelta(hours=count - number),
@@ -145,6 +141,18 @@ def _item(number: int, job_id: str, count: int, before: Sequence[Item]) -> Item:
         rendered=recipe,
         verdicts=(verdict,),
         facts={"sampler": "euler", "seconds": 4.2, "graph": {"1": {"class_type": "KSampler", "inputs": {}}}},
+    )
+
+
+def _judged(score: float) -> Verdict:
+    passed = score >= 0.25
+    return Verdict(
+        judge="clip",
+        passed=passed,
+        score=score,
+        merit=score,
+        reason="Image passed validation" if passed else f"Low positive CLIP score: {score} < 0.25",
+        measures={"positive_score": score, "negative_score": 0.1, "score_delta": round(score - 0.1, 4)},
     )
 
 

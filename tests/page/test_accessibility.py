@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -11,57 +9,76 @@ from tests.page import kit
 from tests.page.kit import Served
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_nothing_serious_is_found_on_the_wall(
-    browser: Browser, served: Served, scheme: Literal["light", "dark"]
-) -> None:
-    async with kit.tab(browser, served.url, color_scheme=scheme) as (page, faults):
+@pytest.mark.alone
+async def test_nothing_serious_is_found_on_the_wall(browser: Browser, served: Served) -> None:
+    async with kit.tab(browser, served.url, reduced_motion="reduce") as (page, faults):
         await expect(page.locator(".photo img.is-there").first).to_be_visible()
-        found = {"wall": await kit.axe(page)}
+        found = {"wall": await kit.axe_in_both(page)}
         await page.get_by_role("button", name="Filters", exact=True).click()
         await page.get_by_label("Model").select_option("demo")
         await expect(page.get_by_role("status").filter(has_text="6 pictures")).to_be_visible()
-        found["filters"] = await kit.axe(page)
+        found["filters"] = await kit.axe_in_both(page)
         await (
             page.get_by_role("button", name="Clear all").or_(page.get_by_role("button", name="Take away")).first.click()
         )
         await page.locator(".photo").first.hover()
         await page.locator(".photo__pick").first.click()
-        found["selection"] = await kit.axe(page)
+        found["selection"] = await kit.axe_in_both(page)
         await page.get_by_role("toolbar").get_by_role("button", name="Tag").click()
-        found["tags"] = await kit.axe(page)
+        found["tags"] = await kit.axe_in_both(page)
         await page.keyboard.press("Escape")
         await page.keyboard.press("Delete")
         await expect(page.get_by_role("button", name="Undo")).to_be_visible()
-        found["undo"] = await kit.axe(page)
+        found["undo"] = await kit.axe_in_both(page)
         await page.goto(f"{served.url}/#/?query=zebra")
         await expect(page.get_by_role("heading", name="No picture matches")).to_be_visible()
-        found["nothing"] = await kit.axe(page)
+        found["nothing"] = await kit.axe_in_both(page)
         await page.keyboard.press("?")
-        found["keys"] = await kit.axe(page)
+        found["keys"] = await kit.axe_in_both(page)
         assert found == {seen: [] for seen in found}
         assert faults.told == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_nothing_serious_is_found_at_a_picture(
-    browser: Browser, served: Served, scheme: Literal["light", "dark"]
-) -> None:
+@pytest.mark.alone
+async def test_nothing_serious_is_found_at_a_picture(browser: Browser, served: Served) -> None:
     child = next(item for item in served.items if item.parent_id)
     await served.app.gallery.tag(child.id, add=["portfolio"])
-    async with kit.tab(browser, f"{served.url}/#/image/{child.id}", color_scheme=scheme) as (page, _):
+    async with kit.tab(browser, f"{served.url}/#/image/{child.id}", reduced_motion="reduce") as (page, _):
         await expect(page.get_by_role("heading", name="Recipe")).to_be_visible()
-        found = {"detail": await kit.axe(page)}
+        found = {"detail": await kit.axe_in_both(page)}
         await page.keyboard.press("c")
         await expect(page.get_by_role("dialog", name="Compare")).to_be_visible()
-        found["compare"] = await kit.axe(page)
+        found["compare"] = await kit.axe_in_both(page)
         await page.keyboard.press("Escape")
         await page.keyboard.press("r")
         await expect(page.get_by_role("dialog", name="Make again, changed")).to_be_visible()
-        found["again"] = await kit.axe(page)
+        found["again"] = await kit.axe_in_both(page)
         await page.keyboard.press("Escape")
         await page.set_viewport_size(kit.PHONE)  # type: ignore[arg-type]
-        found["phone"] = await kit.axe(page)
+        found["phone"] = await kit.axe_in_both(page)
+        assert found == {seen: [] for seen in found}
+
+
+@pytest.mark.alone(token="sesame", items=4)
+async def test_nothing_serious_is_found_at_the_login_in_the_trash_and_beside_the_jobs(
+    browser: Browser, served: Served
+) -> None:
+    await served.app.gallery.delete(served.items[0].id)
+    async with kit.tab(browser, served.url, reduced_motion="reduce") as (page, _):
+        found = {"login": await kit.axe_in_both(page)}
+        await page.get_by_label("Token").fill("sesame")
+        await page.get_by_role("button", name="Log in").click()
+        await page.get_by_role("button", name="Trash", exact=True).click()
+        await expect(page.locator(".photo img.is-there")).to_have_count(1)
+        found["trash"] = await kit.axe_in_both(page)
+        await page.get_by_role("button", name="Jobs").click()
+        await page.locator(".drawer .job__head").first.click()
+        found["jobs"] = await kit.axe_in_both(page)
+        await page.keyboard.press("Escape")
+        await page.route("**/api/images?*", lambda route: route.abort())
+        await page.get_by_role("button", name="Out of the trash").click()
+        await expect(page.get_by_role("alert").first).to_be_visible()
+        found["error"] = await kit.axe_in_both(page)
         assert found == {seen: [] for seen in found}
 
 

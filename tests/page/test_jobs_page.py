@@ -12,6 +12,7 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, expect
 
+from clients.presence import LockedPresence
 from clients.tools.door import Door
 from clients.tools.server import build_server
 from clients.tools.serving import http_app, listen
@@ -23,7 +24,7 @@ from tests.page.pictures import painter
 from tests.web.served import Quiet, serving
 from workflows.app import App
 from workflows.errors import RenderFailed
-from workflows.types import Job, Recipe
+from workflows.types import Job, Progress, Recipe
 
 STARS = "two yellow stars on a purple background"
 
@@ -80,24 +81,30 @@ async def test_what_was_left_open_is_left_out_and_the_rest_is_sent_as_it_was_set
         "count": 1,
         "best_of": 1,
     }
-    await page.get_by_label("Shape").select_option("16:9")
+    await page.get_by_label("Shape").select_option("square")
     await page.get_by_label("Quality").select_option("fast")
     await page.get_by_label("Pictures", exact=True).fill("2")
     await page.get_by_text("More settings").click()
     for name, value in {"Seed": "7", "Steps": "2", "Guidance": "3.5", "Best of": "2", "LoRAs": "ink:0.5, wash"}.items():
         await page.get_by_label(name, exact=True).fill(value)
+    await page.get_by_label("Sampler", exact=True).fill("euler")
+    await page.get_by_label("Scheduler", exact=True).fill("karras")
+    await page.get_by_label("Engine", exact=True).select_option("fake")
     await page.get_by_label("Bodies and hands").check()
     await page.get_by_label("Add the preset Epic").uncheck()
     async with page.expect_request("**/api/jobs") as full:
         await page.get_by_role("button", name="Make 2 pictures").click()
     assert (await full.value).post_data_json == {
         "prompt": "a heron",
-        "aspect": "16:9",
+        "aspect": "square",
         "quality": "fast",
         "count": 2,
         "seed": 7,
         "steps": 2,
         "cfg": 3.5,
+        "sampler": "euler",
+        "scheduler": "karras",
+        "engine": "fake",
         "loras": ["ink:0.5", "wash"],
         "checks": ["clip", "pose"],
         "best_of": 2,
@@ -126,11 +133,24 @@ async def test_a_running_job_is_stopped_and_says_what_was_stopped(page: Page, se
     await expect(page.get_by_role("button", name="Jobs", exact=True)).to_be_focused()
 
 
+async def test_a_job_that_is_watched_in_the_drawer_stays_open_when_it_is_done(page: Page, served: Served) -> None:
+    gate = served.engine.gate = asyncio.Event()
+    await make(page, served.url)
+    await page.get_by_role("button", name="Jobs, 1 at work").click()
+    drawer = page.get_by_role("complementary", name="Jobs")
+    await expect(drawer).to_contain_text("step 1 of 3")
+    gate.set()
+    await expect(page.get_by_role("button", name="Jobs", exact=True)).to_be_visible()  # none is at work any more
+    await expect(drawer.get_by_role("link", name="Look closer")).to_be_visible()
+
+
 async def test_a_failed_job_tells_its_error_and_is_tried_again(page: Page, served: Served) -> None:
-    served.engine.errors.append(RenderFailed("The sampler broke: 'euler' is unknown.", node="KSampler"))
+    served.engine.errors.append(
+        RenderFailed("The sampler broke: 'euler' is unknown in /home/mia/nodes/k.py.", node="K")
+    )
     await make(page, served.url)
     live = page.get_by_role("region", name="The picture", exact=True)
-    await expect(live.get_by_role("alert")).to_contain_text("The sampler broke: 'euler' is unknown.")
+    await expect(live.get_by_role("alert")).to_contain_text("The sampler broke: 'euler' is unknown in …/k.py.")
     await expect(live.get_by_role("alert")).to_contain_text("Mend what the error says")
     await live.get_by_role("button", name="Try again").click()
     await expect(live).to_contain_text("Accepted")
@@ -166,13 +186,22 @@ async def test_many_jobs_and_their_words_are_listed_as_text(page: Page, served: 
     assert await axe(page) == []
 
 
-async def test_a_job_of_another_process_is_shown_as_it_goes(page: Page, served: Served) -> None:
-    job = Job(recipe=Recipe(prompt="a walrus"), state="running", owner="another")
-    await served.app.studio.jobs.add(job)
-    await make(page, served.url)
-    await page.get_by_role("button", name="Jobs").first.click()
-    drawer = page.get_by_role("complementary", name="Jobs")
-    await expect(drawer.locator(".job").filter(has_text="a walrus")).to_contain_text("Interrupted")
+async def test_a_job_of_another_process_is_shown_as_it_goes(page: Page, served: Served, tmp_path: Path) -> None:
+    async with LockedPresence(tmp_path / "processes") as other:
+        going = Progress(fraction=0.4, message="Attempt 1", step=8, steps=20)
+        job = Job(recipe=Recipe(prompt="a walrus"), state="running", owner=other.owner, progress=going)
+        token = await served.app.studio.jobs.add(job)
+        served.app.studio.changes.tell("images")
+        await page.get_by_role("button", name="Jobs, 1 at work").click()
+        drawer = page.get_by_role("complementary", name="Jobs")
+        card = drawer.locator(".job").filter(has_text="a walrus")
+        await card.get_by_role("button").click()
+        await expect(card).to_contain_text("At work")
+        await expect(card).to_contain_text("step 8 of 20")
+        await expect(card).to_contain_text("Another Atelier process runs it; it is stopped there.")
+        await expect(card.get_by_role("button", name="Stop")).to_have_count(0)
+        await served.app.studio.jobs.save(job.but(state="cancelled"), token)
+        await expect(card).to_contain_text("Stopped")
 
 
 async def test_a_job_whose_connection_is_lost_is_followed_again(page: Page, served: Served, faults: Faults) -> None:
@@ -213,11 +242,12 @@ async def test_jobs_are_live_again_after_the_server_was_restarted(browser: Brows
         await app.studio.wait((await app.studio.submit(Recipe(prompt="a heron"))).id, 20)
         drawer = page.get_by_role("complementary", name="Jobs")
         await expect(drawer).to_contain_text("a heron")
-    await expect(page.get_by_text("The server does not answer.")).to_be_visible()
+    await expect(page.get_by_text("What you see may be old")).to_be_visible()
     async with at_port(tmp_path, port) as (_, app):
         await app.studio.wait((await app.studio.submit(Recipe(prompt="a walrus"))).id, 20)
         await expect(drawer).to_contain_text("a walrus", timeout=15_000)
-        await expect(page.get_by_text("The server does not answer.")).to_have_count(0)
+        await expect(page.get_by_text("What you see may be old")).to_have_count(0)
+        await expect(drawer.get_by_text("The connection was lost")).to_have_count(0)
         await opened.__aexit__(None, None, None)
 
 

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.page.kit import Served
@@ -42,10 +43,10 @@ THROUGH = """async () => {
       most = Math.max(most, document.querySelectorAll(".photo").length);
     }
   };
-  await glide(12000, 240);
-  await glide(document.documentElement.scrollHeight, 240);
-  await glide(document.documentElement.scrollHeight / 2, 120);
-  await glide(scrollY - 4000, 80);
+  await glide(6000, 120);
+  await glide(document.documentElement.scrollHeight, 120);
+  await glide(document.documentElement.scrollHeight / 2, 60);
+  await glide(scrollY - 2000, 40);
   return {long, frames, most};
 }"""
 
@@ -59,16 +60,16 @@ def _row(number: int) -> dict[str, Any]:
     )
 
 
-async def _list(route: Route) -> None:
+async def _list(route: Route, total: int) -> None:
     asked = {name: values[0] for name, values in parse_qs(urlsplit(route.request.url).query).items()}
     start = int(asked.get("cursor", asked.get("skip", "0")))
-    end = min(TOTAL, start + int(asked["limit"]))
-    more = {"cursor": str(end)} if end < TOTAL else {}
-    page = {"images": [_row(number) for number in range(start, end)], "total": TOTAL} | more
+    end = min(total, start + int(asked["limit"]))
+    more = {"cursor": str(end)} if end < total else {}
+    page = {"images": [_row(number) for number in range(start, end)], "total": total} | more
     await route.fulfill(body=json.dumps(page), content_type="application/json")
 
 
-async def _hundred_thousand(page: Page, url: str) -> None:
+async def _so_many(page: Page, url: str, total: int = TOTAL) -> None:
     await page.goto("about:blank")  # what it showed until now is asked of the real server
     drawn = [painting(number, 4 * width, 4 * height) for number, (width, height) in enumerate(SIZES)]
 
@@ -77,14 +78,14 @@ async def _hundred_thousand(page: Page, url: str) -> None:
         kept = {"Cache-Control": "private, max-age=31536000, immutable"}
         await route.fulfill(body=drawn[number % len(drawn)], content_type="image/png", headers=kept)
 
-    await page.route(LISTS, _list)
+    await page.route(LISTS, lambda route: _list(route, total))
     await page.route(PREVIEWS, preview)
     await page.goto(url)
-    await expect(page.get_by_role("status").filter(has_text="100,000 pictures")).to_be_visible()
+    await expect(page.get_by_role("status").filter(has_text=f"{total:,} pictures")).to_be_visible()
 
 
 async def test_a_scroll_through_100_000_pictures_keeps_the_page_small(page: Page, served: Served) -> None:
-    await _hundred_thousand(page, served.url)
+    await _so_many(page, served.url)
     await page.wait_for_function(IN_VIEW)
     trace = await page.evaluate(THROUGH)
     await page.wait_for_function(IN_VIEW)
@@ -101,21 +102,23 @@ def _tell(name: str, durations: list[float]) -> None:
     print(f"{name}: {len(durations)}; {told}")  # noqa: T201
 
 
-async def test_the_last_picture_is_one_key_away(page: Page, served: Served) -> None:
-    await _hundred_thousand(page, served.url)
+@pytest.mark.parametrize("total", [TOTAL, 1_000_000])
+async def test_the_last_picture_is_one_key_away(page: Page, served: Served, total: int) -> None:
+    """A million pictures make a wall that is higher than what a browser lays out."""
+    await _so_many(page, served.url, total)
     await page.locator('[data-id="p0"] .photo__link').focus()
     await page.keyboard.press("End")
-    last = page.locator(f'[data-id="p{TOTAL - 1}"] .photo__link')
+    last = page.locator(f'[data-id="p{total - 1}"] .photo__link')
     await expect(last).to_be_focused()
     await expect(last).to_be_in_viewport()
     await page.keyboard.press("ArrowLeft")
-    await expect(page.locator(f'[data-id="p{TOTAL - 2}"] .photo__link')).to_be_focused()
+    await expect(page.locator(f'[data-id="p{total - 2}"] .photo__link')).to_be_focused()
     await page.keyboard.press("Home")
     await expect(page.locator('[data-id="p0"] .photo__link')).to_be_focused()
 
 
 async def test_what_one_looks_at_stays_while_rows_above_are_fetched(page: Page, served: Served) -> None:
-    await _hundred_thousand(page, served.url)
+    await _so_many(page, served.url)
     await page.evaluate("scrollTo(0, document.documentElement.scrollHeight / 2)")
     await page.wait_for_function(IN_VIEW)
     await page.mouse.move(400, 400)
@@ -126,3 +129,33 @@ async def test_what_one_looks_at_stays_while_rows_above_are_fetched(page: Page, 
     await page.mouse.wheel(0, 1500)
     await page.wait_for_function(IN_VIEW)
     await expect(page.locator(f'[data-id="{place}"]')).to_be_in_viewport()
+
+
+async def test_the_scroll_bar_spans_a_million_pictures_and_the_wheel_goes_pixel_by_pixel(
+    page: Page, served: Served
+) -> None:
+    await _so_many(page, served.url, 1_000_000)
+    for share in (0.25, 0.5, 0.75, 1.0):
+        await page.evaluate("share => scrollTo(0, share * document.documentElement.scrollHeight)", share)
+        await page.wait_for_function(IN_VIEW)
+        assert abs(await _middle(page) - share * 1_000_000) < 15_000
+    await page.evaluate("scrollTo(0, 0.4 * document.documentElement.scrollHeight)")
+    await page.wait_for_function(IN_VIEW)
+    seen = page.locator(".photo:hover")
+    await page.mouse.move(640, 500)
+    place = page.locator(f'[data-id="{await seen.get_attribute("data-id")}"]')
+    before = await place.bounding_box()
+    await page.mouse.wheel(0, 300)
+    await page.wait_for_function(IN_VIEW)
+    after = await place.bounding_box()
+    assert before and after and abs(before["y"] - after["y"] - 300) < 2
+
+
+async def _middle(page: Page) -> int:
+    """The number of a picture in the middle of the window."""
+    seen = """() => [...document.querySelectorAll(".photo[data-id]")].find(one => {
+      const box = one.getBoundingClientRect();
+      return box.top <= 400 && box.bottom >= 380;
+    })?.dataset.id"""
+    found = await page.wait_for_function(seen)
+    return int(str(await found.json_value()).removeprefix("p"))

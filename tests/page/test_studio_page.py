@@ -11,25 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from clients.llm_client import LLMClient
 from tests.fake_llm import FakeLLM
-from tests.page.kit import PHONE, Faults, Served, axe, studio, tab
+from tests.page.kit import PHONE, Faults, Served, axe_in_both, studio, tab
 from tests.web.served import ScriptedDesk, door_to, serving
 from workflows.types import HistoryEntry, HistoryQuery, Preset
 
 FOX = "a red fox on a stone wall"
 EVIL = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
-NARROW = {"width": 320, "height": 640}
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def served(tmp_path: Path) -> AsyncGenerator[Served]:
-    """A studio without pictures."""
-    async with studio(tmp_path, items=0) as one:
-        yield one
 
 
 def reply(prompt: str) -> str:
@@ -74,7 +65,7 @@ async def test_a_prompt_is_written_and_what_was_added_is_set_apart(page: Page, s
     await write(page, FOX)
     await expect(prompt(page)).to_contain_text(FOX)
     added = await page.locator("[data-prompt] .added").all_inner_texts()
-    (entry,) = (await served.app.prompts.history(HistoryQuery())).entries
+    entry = (await served.app.prompts.history(HistoryQuery())).entries[0]
     assert added and FOX not in "".join(added)
     assert await prompt(page).inner_text() == entry.output
     assert await page.locator("[data-negative]").inner_text() == entry.negative
@@ -233,7 +224,7 @@ async def test_presets_three_levels_deep_are_picked_with_their_options_and_sent(
         "writer": "auto",
     }
     await expect(prompt(page)).to_contain_text("an old sailor")
-    (entry,) = (await served.app.prompts.history(HistoryQuery())).entries
+    entry = (await served.app.prompts.history(HistoryQuery())).entries[0]
     assert {"photography/portrait/irving-penn", "mood:peaceful", "time-of-day:night"} <= set(entry.presets)
 
 
@@ -264,6 +255,7 @@ async def test_presets_are_found_by_name_and_by_what_they_say(page: Page, served
     await expect(page.get_by_text("Nothing found.")).to_be_visible()
 
 
+@pytest.mark.alone(items=0)
 async def test_presets_of_ones_own_are_kept_picked_and_removed_with_undo(page: Page, served: Served) -> None:
     await enter(page, served)
     await page.get_by_role("tab", name="Your own").click()
@@ -295,6 +287,7 @@ async def remembered(served: Served, *words: str) -> None:
         )
 
 
+@pytest.mark.alone(items=0)
 async def test_the_history_is_paged_searched_and_taken_over(page: Page, served: Served) -> None:
     await remembered(served, *(f"a heron, number {number}" for number in range(24)), "a walrus")
     await enter(page, served)
@@ -310,6 +303,7 @@ async def test_the_history_is_paged_searched_and_taken_over(page: Page, served: 
     await expect(page.get_by_label("What the picture shows")).to_have_value("a walrus")
 
 
+@pytest.mark.alone(items=0)
 async def test_a_deleted_prompt_comes_back_when_it_is_undone_and_else_is_gone(page: Page, served: Served) -> None:
     await remembered(served, "a heron", "a walrus")
     await enter(page, served)
@@ -351,6 +345,7 @@ async def test_what_models_and_presets_say_is_text(browser: Browser, tmp_path: P
         assert await page.title() != "broken"
 
 
+@pytest.mark.alone(items=0)
 async def test_it_is_used_by_keyboard_alone(page: Page, served: Served) -> None:
     await enter(page, served)
     await page.get_by_label("What the picture shows").focus()
@@ -371,11 +366,11 @@ async def test_it_is_used_by_keyboard_alone(page: Page, served: Served) -> None:
     await expect(page.locator(".live")).to_contain_text("Accepted")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious(browser: Browser, served: Served, scheme: str) -> None:
-    async with tab(browser, served.url, color_scheme=scheme, reduced_motion="reduce") as (page, _):
+@pytest.mark.alone(items=0)
+async def test_axe_finds_nothing_serious(browser: Browser, served: Served) -> None:
+    async with tab(browser, served.url, reduced_motion="reduce") as (page, _):
         await enter(page, served)
-        assert await axe(page) == []
+        assert await axe_in_both(page) == []
         for name in ("Photography", "Portrait", "Irving Penn"):
             await page.get_by_role("tabpanel").get_by_role("button", name=name).click()
         await write(page, FOX)
@@ -387,12 +382,12 @@ async def test_axe_finds_nothing_serious(browser: Browser, served: Served, schem
         await expect(page.locator(".turn__reply")).to_have_count(1)
         await page.get_by_role("button", name="Make the picture").click()
         await expect(page.locator(".live")).to_contain_text("Accepted")
-        assert await axe(page) == []
+        assert await axe_in_both(page) == []
 
 
-@pytest.mark.parametrize("size", [NARROW, PHONE], ids=["320", "390"])
-async def test_it_fits_on_a_phone(browser: Browser, served: Served, size: dict[str, int]) -> None:
-    async with tab(browser, served.url, viewport=size, has_touch=True) as (page, _):
+@pytest.mark.alone(items=0)
+async def test_it_fits_on_a_phone(browser: Browser, served: Served) -> None:
+    async with tab(browser, served.url, viewport=PHONE, has_touch=True) as (page, _):
         await enter(page, served)
         await expect(page.get_by_role("tab", name="Styles")).to_have_count(0)
         await page.get_by_role("button", name="Presets").click()
@@ -401,6 +396,9 @@ async def test_it_fits_on_a_phone(browser: Browser, served: Served, size: dict[s
         await write(page, "supercalifragilistic" * 12)
         await expect(prompt(page)).to_contain_text("supercali")
         await page.get_by_role("button", name="History").click()
+        await page.get_by_text("More settings").click()
         await page.get_by_role("button", name="Make the picture").click()
         await expect(page.locator(".live")).to_contain_text("Accepted")
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for width in (390, 320):
+            await page.set_viewport_size({"width": width, "height": 640})
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import signal
+import subprocess
+import time
 import warnings
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from psycopg import sql
 
 USER, PASSWORD = "somebody", "s3cr3t-p@ss/w:rd"
 """A user who has to give a password: with the signs that have to be written otherwise in a URL."""
+START_SECONDS = 60
 _numbers = itertools.count(1)
 _QUICK = (
     "fsync = off",
@@ -55,7 +58,8 @@ class Server:
             return done.fetchall() if done.description else []
 
     def kill(self) -> None:
-        """As if the machine had lost power: no connection is ended properly."""
+        """As if the machine had lost power: no connection is ended properly. With little to recover at its start."""
+        self.do("CHECKPOINT")
         pid = self._server.get_pid()
         assert pid is not None
         process = psutil.Process(pid)
@@ -63,7 +67,15 @@ class Server:
         process.wait(20)
 
     def start(self) -> None:
-        self._server.ensure_postgres_running()
+        """The package waits for 10 s; a server that recovers on a busy machine may take more."""
+        until = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return self._server.ensure_postgres_running()
+            except (subprocess.SubprocessError, AssertionError):  # it goes on starting
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.2)
 
     def restart(self) -> None:
         self._server.stop()

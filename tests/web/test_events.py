@@ -123,7 +123,16 @@ async def test_what_another_process_makes_is_seen_too(tmp_path: Path) -> None:
             job = await neighbour.studio.submit(Recipe(prompt="a hare"))
             await neighbour.studio.wait(job.id, SECONDS)
             seen, *_, changed = await end_and_change(heard, job.id)
-    assert (seen["jobs"][0]["prompt"], changed) == ("a hare", {"images": True})
+            await neighbour.gallery.tag((await neighbour.studio.find(job.id)).item_ids[0], favourite=True)
+            marked = await first(heard, "images")
+    assert (seen["jobs"][0]["prompt"], changed, marked) == ("a hare", {"images": True}, {"images": True})
+
+
+async def test_whoever_asks_only_how_a_stream_would_begin_is_not_kept_waiting(tmp_path: Path) -> None:
+    async with visited(tmp_path, items=0) as (client, _), asyncio.timeout(SECONDS):
+        whole = await client.head("/api/events")
+        nothing = await client.head("/api/jobs/nothing/events")
+    assert (whole.status_code, whole.headers["content-type"], nothing.status_code) == (200, "text/event-stream", 404)
 
 
 async def test_a_silent_stream_shows_that_it_goes_on(tmp_path: Path) -> None:
@@ -154,7 +163,11 @@ async def test_whoever_leaves_the_studio_is_not_told_any_more(tmp_path: Path) ->
 
         told = live.events(Call(app=opened))
         await anext(told)
+        another = live.events(Call(app=opened))
+        await anext(another)
         hearers = app.studio.changes._hearers  # pyright: ignore[reportPrivateUsage]
         before = len(hearers)
+        await another.aclose()
+        still = len(hearers)
         await told.aclose()
-    assert (before, len(hearers)) == (1, 0)
+    assert (before, still, len(hearers)) == (1, 1, 0)  # all who listen have one who looks

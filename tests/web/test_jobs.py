@@ -25,6 +25,8 @@ async def test_a_job_is_begun_and_told_of_as_the_tools_tell_it(tmp_path: Path) -
         listed = (await client.get("/api/jobs")).json()["jobs"]
     assert begun.status_code == 202
     assert (told["status"], told["job_id"], len(told["images"])) == ("success", job_id, 2)
+    places = [{"path", "url"} & picture.keys() for picture in (told, *told["images"])]
+    assert (places, str(tmp_path) in str(told)) == ([set()] * 3, False)  # a browser is told of no place here
     assert told["validation"]["passed"] is True
     assert [(row["job_id"], row["status"], row["prompt"]) for row in listed] == [(job_id, "success", "a fox")]
     assert listed[0]["image_ids"] == [picture["image_id"] for picture in told["images"]]

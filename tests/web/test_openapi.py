@@ -21,9 +21,10 @@ from workflows.types import HistoryEntry, HistoryPage
 ADDRESS = "/api/openapi.json"
 ENDLESS = "GET /api/events"
 WORDED = ("POST /api/jobs", "POST /api/images", "POST /api/images/{id}/regenerate", "PATCH /api/images/{id}")
+WELL_TOLD = ["2xx", "4xx", 503]
 SETTINGS: dict[str, Any] = {
     "seed": 1,
-    "generation": {"max-examples": 5, "deterministic": True, "no-shrink": True, "database": "none"},
+    "generation": {"max-examples": 2, "deterministic": True, "no-shrink": True, "database": "none"},
     "phases": {"stateful": {"enabled": False}},
     "suppress-health-check": ["all"],
     "warnings": False,
@@ -31,6 +32,14 @@ SETTINGS: dict[str, Any] = {
         {"include-path": "/api/events", "enabled": False},  # it has no end
         # Which arguments go together is told in words: a mask without a picture, say, is refused with 400.
         {"include-name": [*WORDED], "checks": {"positive_data_acceptance": {"enabled": False}}},
+        # What looks alike is not known here, as where the extra is not installed; and no made-up cursor is ours.
+        {
+            "include-name": "GET /api/images",
+            "checks": {
+                "not_a_server_error": {"expected-statuses": WELL_TOLD},
+                "positive_data_acceptance": {"enabled": False},
+            },
+        },
     ],
 }
 Tried = dict[str, set[int]]
@@ -68,7 +77,7 @@ async def test_the_server_holds_to_its_description_whatever_is_sent(tmp_path: Pa
     assert {label for label in tried if label != f"GET {ADDRESS}"} == labels(*OPERATIONS) - {f"GET {ADDRESS}", ENDLESS}
     written = labels(*(operation for operation in OPERATIONS if operation.body is not None))
     assert {label for label in written if not tried[label] >= {400}} == set()
-    never = {label for label in tried if not tried[label] & {200, 201}}
+    never = {label for label in tried if not tried[label] & {200, 201, 202}}
     assert {label for label in never if "{" not in label} == set()  # ids that are there are hard to guess
 
 

@@ -38,6 +38,18 @@ async def test_a_model_is_found_by_every_way_people_name_it() -> None:
         assert (await catalog.find(name)).path == ANIME.path
 
 
+async def test_a_hash_is_what_the_last_look_knew_by_every_name_and_kind() -> None:
+    known = INK.but(facts=INK.facts.but(sha256="ABCDEF0123456789" * 4))
+    catalog = shelf(PHOTO, known)
+    assert catalog.short_hash("ink", ("lora",)) is None  # nobody looked yet, and nobody does for this
+
+    await catalog.stand()
+
+    assert [catalog.short_hash(name, ("lora",)) for name in ("INK", "ink.safetensors")] == ["abcdef0123"] * 2
+    assert catalog.short_hash("ink", ("checkpoint",)) is None
+    assert (catalog.short_hash("juggernaut"), catalog.short_hash("nobody")) == (None, None)
+
+
 async def test_an_unknown_name_is_told_with_the_near_ones() -> None:
     with pytest.raises(NotFound, match="juggernaut"):
         await shelf(ANIME, PHOTO).find("jugernaut")

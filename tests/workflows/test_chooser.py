@@ -10,6 +10,7 @@ import pytest
 
 from tests.fake_models import FakeFiles, FakeReader, checkpoint, lora
 from tests.fakes import PROFILE, FakeEngine, fake_app
+from utils.metadata import read
 from workflows.answers import job_answer
 from workflows.asking import recipe_from
 from workflows.catalog import Catalog
@@ -347,3 +348,14 @@ async def test_a_picture_made_again_keeps_the_persons_own_words(tmp_path: Path) 
 
     assert engine.recipes[-1].prompt == engine.recipes[0].prompt == f"{WISH.prompt}, neonpunk style"
     assert (again.recipe.prompt, item.prompt) == (WISH.prompt, WISH.prompt)
+
+
+async def test_a_filed_picture_tells_the_hashes_that_the_catalogue_knows(tmp_path: Path) -> None:
+    engine = Shelf(PHOTO, NEON.but(facts=NEON.facts.but(sha256="ab" * 32)))
+    async with fake_app(tmp_path, engine=engine, chooser=chooser_for(engine)) as app:
+        made = await app.studio.wait((await app.studio.submit(recipe_from({"prompt": WISH.prompt}))).id, 30)
+        item = await app.gallery.find(made.item_ids[0])
+        media = await app.gallery.original(item.id)
+
+    assert item.facts["lora_hashes"] == {"neon-city.safetensors": "ab" * 5}
+    assert "lora:neon-city" in (read(media.data).parameters or "")

@@ -272,7 +272,7 @@ async def test_a_judge_that_could_not_say_is_named_beside_the_pass_of_the_others
     assert answer["attempts"][0]["reason"] == "Image passed validation"
 
 
-async def test_deleting_takes_along_what_the_picture_was_made_of_but_nothing_that_another_one_needs(
+async def test_erasing_takes_along_what_the_picture_was_made_of_but_nothing_that_another_one_needs(
     tmp_path: Path,
 ) -> None:
     arm = Advice(cause="anatomy", repair=(Region(left=0.0, top=0.0, right=0.25, bottom=0.25),))
@@ -283,7 +283,9 @@ async def test_deleting_takes_along_what_the_picture_was_made_of_but_nothing_tha
         best, first, second = job.item_ids
         await app.gallery.delete(first)
         still = await app.studio.wait((await app.studio.regenerate(best)).id, 30)
-        await app.gallery.delete(second)
-        await app.gallery.delete(best)
+        await app.gallery.erase(first)
+        again = await app.studio.wait((await app.studio.regenerate(best)).id, 30)
+        await app.gallery.erase(second)
+        await app.gallery.erase(best)
         left = list(await app.studio.store.keys(job.id))
-    assert (still.state, left) == ("succeeded", [])
+    assert (still.state, again.state, left) == ("succeeded", "succeeded", [])

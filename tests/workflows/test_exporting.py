@@ -90,6 +90,7 @@ async def test_a_stripped_zip_tells_nothing_but_that_a_machine_made_it(app: App,
     stamp = read(content)
     assert b"secret" not in content and (stamp.parameters, stamp.record) == (None, None)
     assert stamp.source_type is not None and stamp.source_type.endswith("trainedAlgorithmicMedia")
+    assert list(done.files.values()) == [f"{item.created:%Y-%m-%d}_{item.id[:8]}.jpg"]
 
 
 async def test_a_picture_from_elsewhere_goes_out_as_it_came(app: App, tmp_path: Path) -> None:
@@ -129,6 +130,15 @@ async def test_a_picture_whose_file_is_gone_is_told_and_the_others_are_there(app
 
     assert list(done.files) == [here.id]
     assert "is gone" in done.skipped[gone.id]
+
+
+async def test_a_zip_of_nothing_that_can_be_read_replaces_none(app: App, tmp_path: Path) -> None:
+    gone, target = await drawn(app, "a", 1), tmp_path / "out.zip"
+    await app.gallery.store.delete(gone.key)
+    target.write_bytes(b"the one before")
+    with pytest.raises(StorageError, match=r"None of the pictures could be read\. The file of image .* is gone"):
+        await app.exports.zip([gone.id], target)
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out.zip"] and target.read_bytes() == b"the one before"
 
 
 async def test_wrong_wishes_are_refused_before_anything_is_written(app: App, tmp_path: Path) -> None:

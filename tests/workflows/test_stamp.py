@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from utils.likeness import distance, fingerprint
 from utils.metadata import SourceType, media_type_of, read, read_parameters, stamped
 from utils.signing import C2paSigner, NotSigned, manifest_of
 from workflows.errors import BadRecipe
-from workflows.stamp import as_format, own_version, source_type_of, stamped_item
+from workflows.stamp import as_format, own_version, source_type_of, stamped_item, with_hashes
 from workflows.types import Attempt, Item, Job, LoraUse, Media, Recipe, Reference
 
 WISH = Recipe(prompt="a red circle", negative="blur", seed=5, steps=4, cfg=6.5, width=64, height=64)
@@ -25,17 +26,16 @@ FACTS: dict[str, Any] = {"sampler": "Euler a", "scheduler": "karras", "graph": G
 EDIT = WISH.but(task="img2img", source="inputs/a.png", denoise=0.6)
 
 
+SHAPE: dict[str, Any] = {"number": 1, "key": "job/1/0.png", "media_type": "image/png", "width": 32, "height": 24}
+
+
 def made(
     raw: Media | None = None, recipe: Recipe = WISH, drawn: Recipe | None = None, **given: Any
 ) -> tuple[Item, Media]:
     facts = given.pop("facts", FACTS)
     attempt = Attempt(
-        number=1,
+        **SHAPE,
         recipe=drawn or recipe,
-        key="job/1/0.png",
-        media_type="image/png",
-        width=32,
-        height=24,
         model="demo",
         model_hash="67ab2fd8ec",
         facts=facts,
@@ -100,6 +100,31 @@ def test_the_a1111_text_tells_what_was_drawn_with_what_civitai_looks_for() -> No
         "Version": f"atelier {own_version()}",
         "Hashes": '{"model": "67ab2fd8ec", "lora:ink": "0123456789ab"}',
     }
+
+
+def test_hashes_are_those_of_the_engine_and_where_it_tells_none_those_that_are_known() -> None:
+    known = {
+        ("ink.safetensors", "lora"): "aaaaaaaaaa",
+        ("b", "lora"): "bbbbbbbbbb",
+        ("demo", "checkpoint"): "67ab2fd8ec",
+    }
+
+    def hash_of(name: str, kinds: Collection[str]) -> str | None:
+        return next((known[name, kind] for kind in kinds if (name, kind) in known), None)
+
+    uses = (LoraUse(name="ink.safetensors"), LoraUse(name="b"), LoraUse(name="nobody's"))
+    silent = Attempt(**SHAPE, recipe=WISH.but(loras=uses), model="demo", facts={"steps": 4})
+    telling = silent.but(model_hash="0011223344", facts={"lora_hashes": {"b": "engine's"}})
+
+    assert with_hashes(silent, hash_of) == silent.but(
+        model_hash="67ab2fd8ec",
+        facts={"steps": 4, "lora_hashes": {"ink.safetensors": "aaaaaaaaaa", "b": "bbbbbbbbbb"}},
+    )
+    assert with_hashes(telling, hash_of) == telling.but(
+        facts={"lora_hashes": {"ink.safetensors": "aaaaaaaaaa", "b": "engine's"}}
+    )
+    unknown = silent.but(recipe=WISH, model="another")
+    assert with_hashes(unknown, hash_of) == unknown
 
 
 def test_the_class_that_drew_is_no_schedule() -> None:

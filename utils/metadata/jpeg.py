@@ -63,6 +63,8 @@ def stripped(jpeg: bytes, mark: bytes) -> bytes:
     every, _ = _segments(jpeg)
     turned = next((exif.upright(body) for marker, body in every if _is_exif(marker, body)), b"")
     kept = [(marker, body) for marker, body in every if marker not in _TELLS or _is_shown(marker, body)]
+    # JFIF may hold a small picture of what it was before it was cut.
+    kept = [(marker, body[:12] + b"\0\0" if marker == _APP0 else body) for marker, body in kept]
     return _whole(kept, [_EXIF + turned] * bool(turned) + [_PACKET + mark] * bool(mark), b"")
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 
 from utils.images import SIGNATURE, BadPicture, chunks, packed
 from utils.metadata import exif, xmp
-from utils.metadata.stamps import MOST_PARTS, RECORD, XMP, Found, Texts, Writing
+from utils.metadata.stamps import MOST_PARTS, PROMPT, RECORD, WORKFLOW, XMP, Found, Texts, Writing
 
 MANIFEST = b"caBX"
 _KEYWORD = re.compile("[\x21-\x7e\xa1-\xff](?:[\x20-\x7e\xa1-\xff]{0,77}[\x21-\x7e\xa1-\xff])?")
 """1 to 79 letters of Latin-1 without spaces at the ends, as PNG has it."""
-_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"comf"})
+"""comf is tEXt under another name: ComfyUI's, in moving PNGs."""
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"fdAT"})
 _SHOWN = _PIXELS | {*b"tRNS gAMA cHRM sRGB iCCP sBIT bKGD pHYs hIST cICP mDCV cLLI acTL fcTL".split()}
 """Chunks that decide how the picture looks."""
@@ -75,11 +78,18 @@ def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _chunk(keyword: str, text: str) -> tuple[bytes, bytes]:
     """tEXt when the text is Latin-1, else iTXt; NUL ends a text in both, so it is left out."""
-    clean = text.replace("\0", "")
+    clean = _ascii(text) if keyword in {PROMPT, WORKFLOW} else text.replace("\0", "")
     try:
         return b"tEXt", keyword.encode("latin-1") + b"\0" + clean.encode("latin-1")
     except UnicodeEncodeError:
         return _itxt(keyword, clean)
+
+
+def _ascii(document: str) -> str:
+    """The same JSON in ASCII: ComfyUI's page takes tEXt for UTF-8, and reads nothing in iTXt."""
+    with suppress(ValueError, RecursionError):
+        return document if document.isascii() else json.dumps(json.loads(document))
+    return document.replace("\0", "")
 
 
 def _itxt(keyword: str, text: str) -> tuple[bytes, bytes]:
@@ -94,7 +104,7 @@ def _keyword(kind: bytes, body: bytes) -> str | None:
 def _text(kind: bytes, body: bytes, most: int) -> str | None:
     """The text of a tEXt, zTXt or iTXt chunk; None when it is damaged or has more than `most` bytes."""
     rest = body.partition(b"\0")[2]
-    if kind == b"tEXt":
+    if kind in {b"tEXt", b"comf"}:
         return rest.decode("latin-1")
     if kind == b"zTXt":
         unpacked = _inflated(rest[1:], most)

@@ -73,7 +73,7 @@ def _chunks(webp: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _whole(kept: list[tuple[bytes, bytes]], ours: list[tuple[bytes, bytes]]) -> bytes:
     """A WebP of these chunks; one with more than pixels has a head that says what else there is."""
-    chunks = [*kept, *ours]
+    chunks = _ordered(kept, ours)
     if kept[0][0] == _HEAD or ours:
         head = kept[0][1] if kept[0][0] == _HEAD else _head(*kept[0])
         there = {kind for kind, _ in chunks}
@@ -84,6 +84,14 @@ def _whole(kept: list[tuple[bytes, bytes]], ours: list[tuple[bytes, bytes]]) -> 
     if len(body) > 0xFFFFFFFE:
         raise BadPicture("the WebP would have more than 4 GB")
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _ordered(kept: list[tuple[bytes, bytes]], ours: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Ours last, as most write it; but EXIF before a chunk of odd length, whose padding ComfyUI's page does not count:
+    behind it the page finds no graph. The format allows either place."""
+    odd = next((place for place, (_, body) in enumerate(kept) if len(body) % 2), len(kept))
+    folder = [one for one in ours if one[0] == _FOLDER]
+    return [*kept[:odd], *folder, *kept[odd:], *(one for one in ours if one[0] != _FOLDER)]
 
 
 def _packed(chunks: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:

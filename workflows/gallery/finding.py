@@ -50,9 +50,10 @@ class Finder:
             except NotFound:
                 continue
         location = await self.store.locate(place)
+        where = location.path or location.url.partition("?")[0]  # what follows is the right to fetch it
         raise StorageError(
-            f"The file of image {item.id} is gone: nothing is at {location.path or location.url}. "
-            "It was moved or removed by hand; put it back, or remove the entry with delete_image."
+            f"The file of image {item.id} is gone: nothing is at {where}. It was moved or removed by hand, or lies on "
+            "another machine that kept it in a folder of its own; put it back, or remove the entry with delete_image."
         )
 
     async def picture(self, item: Item) -> Media:

@@ -181,7 +181,13 @@ class Trash:
             await self._store.delete(target)
 
     async def _delete_file(self, item: Item) -> None:
-        """Raises StorageError, and it is still there: the place that counts is tried last."""
+        """Raises StorageError, and it is still there: the place that counts is tried last.
+
+        What another picture of its job was made of stays for that one, in its old place.
+        """
+        if item.key in await self._needed(item):
+            await self._carry(TRASH + item.key, item.key)
+            return
         place, elsewhere = places(item)
         await self._store.delete(elsewhere)
         try:
@@ -193,12 +199,15 @@ class Trash:
 
     async def _finish_erasing(self, item: Item) -> None:
         """All that hangs on an item whose file is gone, and at last the row."""
-        others = [one for one in await self._finder.items.of_job(item.job_id) if one.id != item.id]
-        needed = {key for one in others if not is_erasing(one) for key in made_of(one)}
-        for key in sorted(made_of(item) - needed):
+        for key in sorted(made_of(item) - await self._needed(item)):
             await self._store.delete(key)
         await self._previews.drop(item.id)
         await self._filing.remove(item.id)
+
+    async def _needed(self, item: Item) -> set[str]:
+        """The files that other pictures of its job are, or were made of."""
+        others = [one for one in await self._finder.items.of_job(item.job_id) if one.id != item.id]
+        return {key for one in others if not is_erasing(one) for key in {*places(one), *made_of(one)}}
 
     async def _batch(self, until: datetime, tried: set[str]) -> list[Item]:
         found = await self._filing.trashed(until, BATCH + len(tried))
@@ -237,8 +246,7 @@ class Trash:
         """Finish an erasure; bring a file that was on its way, either way, into the trash, as its row says."""
         claimed = await self._changed(item, lambda row: _claimed(row, lease))
         if is_erasing(claimed):
-            for key in places(claimed):
-                await self._store.delete(key)
+            await self._delete_file(claimed)
             await self._finish_erasing(claimed)
         else:
             await self._carry(item.key, TRASH + item.key)

@@ -18,7 +18,9 @@ FIRST_SETTING = re.compile(r"(?:Steps|Seed|Sampler|Size|Model): ")
 
 _BETWEEN = re.compile(r"[\s,]*")
 _NAME = re.compile(r"(\w[\w \-/]{0,60}):[ ]?")
-_APART = re.compile(r"ADetailer|ControlNet|Refiner|Regional|Tiled|Dynamic thresholding|FreeU|Hypernet|Pad conditioning")
+_APART = re.compile(
+    r"ADetailer|ControlNet|Refiner|Regional|RP |Styles|Tiled|Dynamic thresholding|FreeU|Hypernet|Pad conditioning"
+)
 """Settings of parts of A1111 that have no counterpart here."""
 _LOADER = json.JSONDecoder()
 
@@ -42,7 +44,7 @@ def read_text(written: str, program: str = "A1111") -> Draft:
     draft.model_name(settings.get("Model"), settings.get("Model hash"))
     _resources(draft, settings)
     _passes(draft, settings)
-    if apart := [name for name in settings if _APART.match(name)]:
+    if apart := [name for name, value in settings.items() if _APART.match(name) and value not in ("None", "[]")]:
         draft.note(f"Not taken over: {', '.join(apart[:12])}.")
     return draft
 
@@ -100,7 +102,13 @@ def _after(line: str, place: int) -> int:
 
 def _program(settings: Mapping[str, Any], program: str) -> str:
     version = text(settings.get("Version"), 100)
-    for start, name in (("ComfyUI", "ComfyUI"), ("Fooocus", "Fooocus"), ("atelier", "Atelier"), ("neo", "Forge")):
+    for start, name in (
+        ("ComfyUI", "ComfyUI"),
+        ("Fooocus", "Fooocus"),
+        ("stable-diffusion.cpp", "stable-diffusion.cpp"),
+        ("atelier", "Atelier"),
+        ("neo", "Forge"),
+    ):
         if version.startswith(start):
             return name
     if re.match(r"f\d", version):
@@ -116,6 +124,9 @@ def _resources(draft: Draft, settings: Mapping[str, Any]) -> None:
         draft.hash(table(settings.get("Hashes")).get("model"))
     if not draft.loras:  # as our own text has them
         draft.tags(text(settings.get("Loras")))
+    for entry in () if draft.loras else text(settings.get("Lora weights")).split(", "):  # Fooocus has no tags
+        name, _, strength = entry.rpartition(": ")
+        draft.lora(name, strength)
     tagged = set(draft.loras)
     for row in tables(settings.get("Civitai resources")):
         kind, version = text(row.get("type"), 40).lower(), whole(row.get("modelVersionId"))

@@ -61,6 +61,7 @@ class _Reading:
         last = self._last_sampler()
         if last is None:
             return self._without_sampler()
+        self._afterwards(last)
         first, path = last, list[Node]()
         for _ in range(MOST_PASSES):
             sampler, walked = self._before(first)
@@ -81,6 +82,18 @@ class _Reading:
                 if _samples(node):
                     return node
         return next((node for node in self.nodes.by_id.values() if _samples(node)), None)
+
+    def _afterwards(self, sampler: Node) -> None:
+        """What went over the finished picture, by the nodes that say so in their names."""
+        seen: dict[str, None] = {}
+        for end in self.nodes.ends()[:1]:
+            for _, node in self.nodes.upstream(end, NOT_PIXELS):
+                if node is sampler:
+                    break
+                if re.search("Upscale|Detailer|FaceRestore|ReActor", node.class_type):
+                    seen[node.class_type] = None
+        if seen:
+            self.draft.note(f"What went over the finished picture is not taken over: {', '.join(seen)}.")
 
     def _without_sampler(self) -> Draft:
         self.draft.task = "unknown"
@@ -105,6 +118,10 @@ class _Reading:
         masked = any("Inpaint" in node.class_type or "NoiseMask" in node.class_type for node in begin)
         for node in reversed(begin):
             wide, high = (self.nodes.number(node, edge) for edge in ("width", "height"))
+            wide, high = (
+                known or self.nodes.number(node, f"empty_latent_{edge}")
+                for edge, known in (("width", wide), ("height", high))
+            )
             told = size(node.inputs.get("resolution") or node.inputs.get("dimensions"))
             if whole(wide) and whole(high):
                 self.draft.size(wide, high)
@@ -206,7 +223,8 @@ class _Reading:
                 return
 
     def _model(self, sampler: Node) -> None:
-        """The chain of models back to its loader; LoRAs in the order in which they were laid on."""
+        """The chain of models back to its loader; LoRAs in the order in which they were laid on, those of stacks that
+        join the chain too."""
         guider = self.nodes.reached(sampler, "guider")
         source = sampler if "model" in sampler.inputs else guider or sampler
         link = next((one for name in ("model", "MODEL", "pipe") if (one := link_of(source.inputs.get(name)))), None)
@@ -214,10 +232,9 @@ class _Reading:
         for _, node in self.nodes.upstream(link[0], NOT_WORDS - {"model", "pipe"}) if link else ():
             loras += reversed(self._loras(node))
             name = next((told for one in MODELS if isinstance(told := self.nodes.number(node, one), str) and told), "")
-            if name and "lora_name" not in node.inputs:
+            if name and self.draft.model is None and ("lora_name" not in node.inputs or "ckpt_name" in node.inputs):
                 self._loaded(name)
                 self.draft.clip_skip(self.nodes.number(node, "clip_skip"))
-                break
         for name, strength, clip in reversed(loras):
             self.draft.lora(name, strength, clip)
 
@@ -230,23 +247,30 @@ class _Reading:
         """The LoRAs of one node: the plain loader, stacks with numbers, rgthree's rows, LoRA manager's tags."""
         nodes = self.nodes
         if "lora_name" in node.inputs:
-            strength = nodes.number(node, "strength_model")
-            strength = nodes.number(node, "strength") if strength is None else strength
-            only = "ModelOnly" in node.class_type
-            return [(nodes.number(node, "lora_name"), strength, None if only else nodes.number(node, "strength_clip"))]
+            strength = self._first(node, "strength_model", "strength", "lora_model_strength")
+            clip = None if "ModelOnly" in node.class_type else self._first(node, "strength_clip", "lora_clip_strength")
+            return [(nodes.number(node, "lora_name"), strength, clip)]
         if "lora" not in node.class_type.lower():
             return []
         if isinstance(tags := node.inputs.get("text"), str) and "<lora:" in tags:
             self.draft.tags(tags[:20_000])
-        found: list[tuple[object, object, object]] = []
-        for name, value in node.inputs.items():
-            row, place = table(value), re.fullmatch(r"lora_name_(\d{1,2})", name)
-            if row and truth(row.get("on", True)):
-                found.append((row.get("lora"), row.get("strength"), row.get("strengthTwo")))
-            elif place:
-                weights = (nodes.number(node, f"{one}_{place[1]}") for one in ("lora_wt", "model_str", "model_weight"))
-                found.append((value, next((one for one in weights if one is not None), 1.0), None))
-        return found
+        return [row for name, value in node.inputs.items() for row in self._row(node, name, value)]
+
+    def _row(self, node: Node, name: str, value: object) -> list[tuple[object, object, object]]:
+        """The LoRA of one input of a node that takes several, where it is switched on."""
+        row, place = table(value), re.fullmatch(r"lora_name_(\d{1,2})", name)
+        if row and truth(row.get("on", True)):
+            return [(row.get("lora"), row.get("strength"), row.get("strengthTwo"))]
+        count = number(self.nodes.number(node, "lora_count"))
+        if place is None or node.inputs.get(f"switch_{place[1]}") == "Off" or (count and int(place[1]) > count):
+            return []
+        weight = self._first(node, *(f"{one}_{place[1]}" for one in ("lora_wt", "model_str", "model_weight")))
+        return [(value, 1.0 if weight is None else weight, None)]
+
+    def _first(self, node: Node, *names: str) -> object:
+        """The first of these inputs that holds a number."""
+        values = (self.nodes.number(node, name) for name in names)
+        return next((one for one in values if one is not None), None)
 
     def _later_passes(self, last: Node, path: list[Node]) -> None:
         """A second pass at another size is our hires; one at the same size is a refiner."""

@@ -18,6 +18,8 @@ MOST_NODES = 20_000
 MOST_VISITS = 50_000
 """Nodes looked at for one picture, over all walks."""
 MOST_DEPTH = 40
+MOST_SWAPPED = 300
+"""Characters that a node puts in place of others."""
 
 _STRINGS = (
     "populated_text",
@@ -121,10 +123,11 @@ class Nodes:
         if _JOINING.search(source.class_type):
             return self._joined(source, depth)
         inputs = source.inputs
-        found = (self.words(inputs[name], depth + 1) for name in _STRINGS if name in inputs)
-        said = next((one for one in found if one), "")
+        every = (self.words(inputs[name], depth + 1) for name in _STRINGS if name in inputs)
+        said = next((one for one in every if one), "")
         if said:
-            return said
+            sought, instead = (text(inputs.get(name), MOST_SWAPPED) for name in ("find", "replace"))
+            return text(said.replace(sought, instead)) if sought else said
         rest = (self.words(list(link_), depth + 1) for _, *link_ in self.links(source, _STRINGS))
         return next((one for one in rest if one), "")
 

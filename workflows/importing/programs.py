@@ -30,7 +30,7 @@ def fooocus(found: Document) -> Draft:
     for entry in () if rows(found.get("loras")) else (found.get(f"lora_combined_{place}") for place in range(1, 9)):
         name, _, strength = text(entry, 400).rpartition(" : ")
         draft.lora(name, strength)
-    styles = text(found.get("styles"), 300)
+    styles = ", ".join(text(one, 60) for one in rows(found.get("styles"), 20)) or text(found.get("styles"), 300)
     if styles and styles != "[]":
         draft.note(f"Fooocus wrote its styles into the prompt: {styles}. They are not taken over.")
     refiner = text(found.get("refiner_model"), 200)
@@ -56,6 +56,9 @@ def swarm(found: Document) -> Draft:
         draft.lora(name, weights[place] if place < len(weights) else 1.0)
     if told.get("initimage") or number(told.get("initimagecreativity")) is not None:
         draft.from_a_picture(told.get("initimagecreativity"), mask=bool(told.get("maskimage")))
+    refiner = text(told.get("refinermodel"), 200)
+    if refiner and refiner != text(told.get("model"), 200):
+        draft.note(f"Its refiner {refiner} is not taken over.")
     if (number(told.get("refinerupscale")) or 1) > 1:
         draft.enlarged(told.get("refinerupscale"))
     return draft
@@ -179,12 +182,20 @@ def easy(found: Document) -> Draft:
     draft.size(told("width", "Width"), told("height", "Height"))
     draft.model_name(told("use_stable_diffusion_model", "Stable Diffusion model"))
     names, weights = told("use_lora_model", "LoRA model"), told("lora_alpha", "LoRA Strength")
-    strengths = rows(weights) or [weights]
-    for place, name in enumerate(rows(names) or [names]):
+    strengths = _python_list(weights)
+    for place, name in enumerate(_python_list(names)):
         draft.lora(name, strengths[place] if place < len(strengths) else 1.0)
     if strength := number(told("prompt_strength", "Prompt Strength")):
         draft.from_a_picture(strength)
     return draft
+
+
+def _python_list(value: object) -> list[Any]:
+    """A list, or one as Python shows it, which is how it stands in a PNG; another value is a list of itself."""
+    shown = text(value)
+    inside = shown.startswith("[") and shown.endswith("]")
+    parts = [part.strip(" '\"") for part in shown[1:-1].split(",")] if inside else [value]
+    return rows(value) or parts
 
 
 def of_document(found: Document) -> Draft | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -115,13 +116,16 @@ def _civitai(graph: Mapping[str, Any] | None) -> Draft | None:
     return draft
 
 
+_BROKEN = re.compile(r'\s*(?:\{\s*"|\[\s*[{"]|[\[{]{20})')
+"""How a document begins that cannot be read: cut short, too long or too deep. It is no description."""
 _WORDS = ("prompt", "description", "title", "comment", "imagedescription", "usercomment")
 
 
 def _plain_words(texts: Mapping[str, str]) -> Draft | None:
     """A description alone: words to find it by, and no recipe."""
     named = {name.lower(): body for name, body in texts.items()}
-    said = next((body for name in _WORDS if (body := named.get(name, "")).strip() and document(body) is None), "")
+    told = (named.get(name, "") for name in _WORDS)
+    said = next((body for body in told if body.strip() and document(body) is None and not _BROKEN.match(body)), "")
     if not said.strip() or "<?xpacket" in said[:200] or "<x:xmpmeta" in said[:200]:
         return None
     draft = Draft(program="file", task="unknown")

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, cast
 
 from utils.images import MAX_BYTES, BadPicture, decode, encode_png, sniff
-from utils.likeness import fingerprint
+from utils.likeness import fingerprint_of
 from workflows.errors import BadRecipe
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def looked_at(content: bytes, name: str) -> Whole:
     except BadPicture as error:
         raise BadRecipe("file", name, f"{WANTED} ({error})") from error
     width, height = picture.size
-    return Whole(media_type=media_type, kind="image", width=width, height=height, fingerprint=fingerprint(content))
+    return Whole(media_type=media_type, kind="image", width=width, height=height, fingerprint=fingerprint_of(picture))
 
 
 def largest(name: str) -> int:

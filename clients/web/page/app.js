@@ -4,8 +4,9 @@ import { html, render, useCallback, useEffect, useRef, useState } from "./vendor
 import { isReachable, onReach, get } from "./lib/api.js";
 import { isForPage } from "./lib/keys.js";
 import { onNews, useJobs } from "./lib/live.js";
-import { Icon, IconButton, Spinner, Toasts, takeAction } from "./lib/parts.js";
+import { Icon, IconButton, Spinner, Toasts, takeAction, useAsync } from "./lib/parts.js";
 import { go, hashOf, useRoute } from "./lib/route.js";
+import { Arrivals } from "./gallery/arrivals.js";
 import { Gallery } from "./gallery/gallery.js";
 import { Help } from "./gallery/help.js";
 
@@ -107,9 +108,9 @@ function useReachable() {
 
 function Unreachable() {
   const [tries, setTries] = useState(0);
-  const again = () => get("/status").catch(() => {}).then(() => setTries(tries + 1));
+  const again = () => get("/jobs", { limit: 1 }).catch(() => {}).then(() => setTries(tries + 1));
   useEffect(() => {
-    const timer = setTimeout(again, 4000);
+    const timer = setTimeout(again, 3000);
     return () => clearTimeout(timer);
   }, [tries]);
   return html`<div class="notice" role="alert">The server does not answer. What you see may be old; it is asked again by itself.
@@ -132,6 +133,13 @@ function useShellKeys({ help }) {
   }, [help]);
 }
 
+/** The way out, where a login led in. A plain form: the server answers with its login. */
+function Leave() {
+  const { value } = useAsync((signal) => get("/status", {}, { signal }), []);
+  if (!value?.signed_in) return null;
+  return html`<form method="post" action="/logout"><button type="submit" class="button button--icon button--quiet" aria-label="Log out" title="Log out"><${Icon} name="leave" /></button></form>`;
+}
+
 function TopBar({ route, jobsOpen, onJobs, onHelp }) {
   const jobs = useJobs();
   const busy = jobs.filter((job) => job.status === "running" || job.status === "queued").length;
@@ -151,6 +159,7 @@ function TopBar({ route, jobsOpen, onJobs, onHelp }) {
       </button>
       <${ThemeSwitch} />
       <${IconButton} icon="help" label="Keys" class="button--quiet topbar__help" onClick=${onHelp} />
+      <${Leave} />
     </div>
   </header>`;
 }
@@ -181,6 +190,7 @@ function App() {
       ${inStudio && (Studio ? html`<${Studio} route=${route} />` : html`<div class="empty"><${Spinner} label="Loading the studio" /></div>`)}
     </main>
     ${JobsPanel && JobsPanel !== Missing && html`<${JobsPanel} open=${jobsOpen} onClose=${() => setJobsOpen(false)} jobs=${jobs} />`}
+    <${Arrivals} />
     ${helpOpen && html`<${Help} onClose=${() => setHelpOpen(false)} />`}
     <${Toasts} />
   `;

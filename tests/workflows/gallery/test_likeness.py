@@ -224,7 +224,7 @@ async def test_red_circles_are_nearer_to_red_circles_than_to_blue_squares(filed:
 
 
 async def test_duplicates_are_grouped_and_the_one_worth_keeping_comes_first(filed: Filed) -> None:
-    prints = {"one": "0" * 16, "two": "0" * 15 + "3", "other": "f" * 16, "none": None, "deleted": "0" * 16}
+    prints = {"one": "3c" * 8, "two": "3c" * 7 + "3f", "other": "c3" * 8, "none": None, "deleted": "3c" * 8}
     worth: dict[str, dict[str, Any]] = {"two": {"score": 0.9}, "one": {"score": 0.2}}
     for name, made in prints.items():
         await filed.add(name, fingerprint=made, **worth.get(name, {}))

@@ -237,6 +237,7 @@ class StaleItems:
 
     def __init__(self, items: Items, stale: Page) -> None:
         self.get, self.children, self.of_job, self.facets = items.get, items.children, items.of_job, items.facets
+        self.version = items.version
         self._stale = stale
 
     async def search(self, query: ItemQuery) -> Page:

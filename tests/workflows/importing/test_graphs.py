@@ -217,6 +217,78 @@ def test_rows_of_loras_and_values_of_primitive_nodes_are_read() -> None:
     assert (recipe.seed, recipe.cfg) == (12, 4.5)
 
 
+def efficient(**inputs: Any) -> dict[str, Any]:
+    """The efficiency nodes: one loads everything, one draws and decodes."""
+    loader = {
+        "ckpt_name": "a.safetensors",
+        "clip_skip": -2,
+        "lora_name": "None",
+        "lora_model_strength": 1.0,
+        "lora_clip_strength": 1.0,
+        "positive": "a boat",
+        "negative": "fog",
+        "empty_latent_width": 512,
+        "empty_latent_height": 768,
+    }
+    drawing = made.ksampler()["3"]["inputs"] | {"model": ["1", 0], "positive": ["1", 1], "negative": ["1", 2]}
+    return {
+        "1": node("Efficient Loader", **loader | inputs),
+        "2": node("KSampler (Efficient)", **drawing | {"latent_image": ["1", 3]}),
+        "3": node("SaveImage", images=["2", 5]),
+    }
+
+
+def test_a_loader_of_everything_tells_model_lora_words_and_size() -> None:
+    graph = efficient(lora_name="x.safetensors", lora_model_strength=0.6, lora_clip_strength=0.5)
+    recipe = of(graph).recipe
+
+    assert (recipe.model, recipe.prompt, recipe.negative, recipe.clip_skip) == ("a.safetensors", "a boat", "fog", 2)
+    assert (recipe.width, recipe.height) == (512, 768)
+    assert recipe.loras == (LoraUse(name="x.safetensors", strength=0.6, clip_strength=0.5),)
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        node("LoRA Stacker", lora_count=1, lora_name_1="a.pt", lora_wt_1=0.5, lora_name_2="b.pt", lora_wt_2=1.0),
+        node(
+            "CR LoRA Stack",
+            **{"switch_1": "On", "lora_name_1": "a.pt", "model_weight_1": 0.5},
+            **{"switch_2": "Off", "lora_name_2": "b.pt", "model_weight_2": 1.0},
+        ),
+    ],
+)
+def test_of_a_stack_of_loras_those_count_that_are_switched_on(stack: dict[str, Any]) -> None:
+    beside = {
+        "3": sampler(model=["20", 0]),
+        "20": node("CR Apply LoRA Stack", model=["4", 0], clip=["4", 1], lora_stack=["21", 0]),
+        "21": stack,
+    }
+    within = efficient(lora_stack=["21", 0]) | {"21": stack}
+
+    for graph in (made.ksampler(**beside), within):
+        assert of(graph).recipe.loras == (LoraUse(name="a.pt", strength=0.5),)
+
+
+def test_words_that_a_node_swaps_are_the_new_ones() -> None:
+    graph = made.ksampler(
+        **{
+            "6": node("CLIPTextEncode", text=["20", 0], clip=["4", 1]),
+            "20": node("StringConcatenate", string_a="a cat", string_b=["21", 0], delimiter=" on "),
+            "21": node("StringReplace", string="the mat", find="mat", replace="hat"),
+        }
+    )
+    assert of(graph).recipe.prompt == "a cat on the hat"
+
+
+def test_what_went_over_the_finished_picture_is_told() -> None:
+    over = node("UltimateSDUpscale", image=["8", 0], model=["4", 0], upscale_by=2.0, seed=5, steps=9, denoise=0.2)
+    foreign = of(made.ksampler(**{"9": node("SaveImage", images=["40", 0]), "40": over}))
+
+    assert (foreign.recipe.steps, foreign.recipe.seed) == (BOTTLE.steps, BOTTLE.seed)
+    assert foreign.notes[:1] == ("What went over the finished picture is not taken over: UltimateSDUpscale.",)
+
+
 def test_a_graph_that_only_enlarges_is_an_upscale_and_one_of_unknown_nodes_is_unknown() -> None:
     enlarging = {
         "1": node("LoadImage", image="a.png"),

@@ -105,6 +105,18 @@ def test_fooocus_is_read_in_both_of_its_schemes() -> None:
     assert own.notes[0].startswith("Its seed 8412345678901234567 is larger than seeds are here")
 
 
+def test_fooocus_tells_loras_and_styles_in_every_form() -> None:
+    listed = found(made.png({"parameters": json.dumps(made.FOOOCUS | {"styles": ["Fooocus V2", "Sharp"]})}))
+    weights = made.FOOOCUS_A1111.replace(
+        "Styles:", 'Lora hashes: "ink: ab, b: cd", Lora weights: "ink: 0.4, b: 1.0", Styles:'
+    )
+    lines = found(made.png({"parameters": weights, "fooocus_scheme": "a1111"}))
+
+    assert "Fooocus wrote its styles into the prompt: Fooocus V2, Sharp. They are not taken over." in listed.notes
+    assert lines.recipe.loras == (LoraUse(name="ink", strength=0.4), LoraUse(name="b"))
+    assert "Not taken over: Styles." in lines.notes
+
+
 def test_swarmui_keeps_loras_apart_from_the_prompt() -> None:
     foreign = found(made.png({"parameters": json.dumps(made.SWARM)}))
 
@@ -261,3 +273,44 @@ def test_settings_hold_quotes_commas_and_json_and_the_prompt_may_have_lines() ->
     assert foreign.recipe.prompt == 'first line, "quoted"\nsecond: line'
     assert (foreign.recipe.negative, foreign.model, foreign.model_hash) == ("bad\nworse", "a, b: c", "00aa11bb22")
     assert (foreign.recipe.steps, foreign.recipe.seed, foreign.recipe.sampler) == (12, 8, "euler_ancestral")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"3": {"class_type": "KSam',
+        '{"1": {"class_type": "A"}, "x": "' + "a" * 8_000_000 + '"}',
+        "[" * 5000,
+        '{"a":' * 5000,
+        '[{"a": 1',
+    ],
+    ids=["cut short", "too long", "lists", "objects", "list of objects"],
+)
+def test_a_document_that_cannot_be_read_is_no_description(text: str) -> None:
+    for name in ("prompt", "UserComment", "Description"):
+        assert read_recipe(Stamp(texts={name: text})) is None
+    words = read_recipe(Stamp(texts={"prompt": text, "Description": "{red|blue} [[door]]"}))
+    assert words is not None
+    assert words.recipe.prompt == "{red|blue} [[door]]"
+
+
+def test_what_other_programs_do_beside_the_picture_is_told() -> None:
+    line = "a\nSteps: 5, Sampler: Euler, Seed: 1, Size: 64x64, {}, Version: v1.9.4"
+    parts = {
+        "RP Active: True": "Not taken over: RP Active.",
+        "Refiner: xl [7440042bbd]": "Not taken over: Refiner.",
+    }
+    for setting, note in parts.items():
+        assert found(made.png({"parameters": line.format(setting)})).notes == (note,)
+    assert found(made.png({"parameters": line.format("Refiner: None")})).notes == ()
+    refined = made.SWARM["sui_image_params"] | {"refinermodel": "xl_refiner"}
+    assert (
+        "Its refiner xl_refiner is not taken over."
+        in found(made.png({"parameters": json.dumps({"sui_image_params": refined})})).notes
+    )
+
+
+def test_easy_diffusions_lists_in_a_png_are_read() -> None:
+    texts = {"prompt": "a cat", "num_inference_steps": "25", "use_lora_model": "['a', 'b']", "lora_alpha": "[0.5, 0.3]"}
+
+    assert found(made.png(texts)).recipe.loras == (LoraUse(name="a", strength=0.5), LoraUse(name="b", strength=0.3))

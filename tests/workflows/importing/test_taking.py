@@ -22,6 +22,7 @@ from workflows.gallery import Gallery
 from workflows.importing import Imports
 from workflows.importing.taking import safe_name
 from workflows.stamp import as_format
+from workflows.studio import again
 from workflows.types import Item, ItemQuery, Media, Recipe
 
 COMFY = made.png({"prompt": json.dumps(made.ksampler()), "workflow": json.dumps(made.EDITOR)})
@@ -253,8 +254,18 @@ async def test_a_video_comes_in_with_its_graph_and_a_poster_and_is_not_made_agai
     assert item.facts["graph"] == made.FLUX
     assert (await room.gallery.original(item.id)).data == content
     assert (await room.gallery.preview(item.id, 64)).media_type.startswith("image/")
+    with pytest.raises(BadRecipe, match="it is a video"):
+        again(item, {})
     with pytest.raises(BadRecipe):
         await room.take(content[:-100], "cut.mp4")
+
+
+async def test_what_was_made_from_another_picture_is_not_made_again_without_it(room: Room) -> None:
+    line = "a door\nSteps: 4, Sampler: Euler, Seed: 1, Size: 64x64, Denoising strength: 0.6"
+    item = await room.take(made.png({"parameters": line}), "door.png")
+
+    with pytest.raises(BadRecipe, match=r"another picture \(img2img\), which is not in its file"):
+        again(item, {"seed": 2})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import { send, get } from "../lib/api.js";
 import { tellFault, toast } from "../lib/parts.js";
 
 const hearers = new Set();
+const undo = new Map(); // id of a picture in the trash -> takes its offer to undo off the page
 let pending = 0;
 
 /** `hear(change)` for {row}, {gone: [ids]} and {back: [ids]}. Returns the function that ends it. */
@@ -65,12 +66,22 @@ export async function remove(ids) {
   if (done.fault) tellFault(done.fault);
   if (!done.ids.length) return;
   const told = done.ids.length === 1 ? "The picture is in the trash." : `${counted(done.ids.length)} are in the trash.`;
-  toast(told, { action: "Undo", onAction: () => bringBack(done.ids) });
+  const off = toast(told, { action: "Undo", onAction: () => bringBack(done.ids) });
+  done.ids.forEach((id) => undo.set(id, off));
+}
+
+// What is out of the trash is not offered any more to be taken out.
+function settled(ids) {
+  for (const id of ids) {
+    undo.get(id)?.();
+    undo.delete(id);
+  }
 }
 
 /** Out of the trash, to where they were. */
 export async function bringBack(ids) {
   const done = await each(ids, (id) => send("POST", `${at(id)}/restore`));
+  settled(done.ids);
   if (done.ids.length) tell({ back: done.ids });
   if (done.fault) tellFault(done.fault);
   else toast(ids.length === 1 ? "The picture is back." : `${counted(ids.length)} are back.`);
@@ -81,6 +92,7 @@ export async function bringBack(ids) {
 export async function restore(ids) {
   tell({ gone: ids });
   const done = await each(ids, (id) => send("POST", `${at(id)}/restore`));
+  settled(done.ids);
   if (done.failed.length) tell({ back: done.failed });
   if (done.fault) tellFault(done.fault);
   else toast(ids.length === 1 ? "The picture is back in the gallery." : `${counted(ids.length)} are back in the gallery.`);

@@ -1,8 +1,9 @@
 // One picture, large, with all that is known about it.
 
-import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { downloadUrl, imageUrl } from "../lib/api.js";
 import { isForPage } from "../lib/keys.js";
+import { onNews } from "../lib/live.js";
 import { Chip, Fault, Field, Icon, IconButton, Spinner, copy, useAsync } from "../lib/parts.js";
 import { go, hashOf } from "../lib/route.js";
 import * as acts from "./acts.js";
@@ -14,6 +15,7 @@ import { tagsIn } from "./selection.js";
 import { Verdicts } from "./verdicts.js";
 import { Zoom } from "./zoom.js";
 
+const NEWS_WAIT = 500;
 const pathOf = (id) => `/image/${encodeURIComponent(id)}`;
 
 export function Detail({ id, shelf, version, params }) {
@@ -33,6 +35,7 @@ export function Detail({ id, shelf, version, params }) {
     if (gone?.includes(id)) leave();
     if (back?.includes(id)) again();
   }));
+  useNews(again);
   useEffect(() => void (place >= 0 && shelf.want(place - 12, place + 24)), [place, version]);
   useHeld();
 
@@ -50,7 +53,7 @@ export function Detail({ id, shelf, version, params }) {
 
   return html`<article class="detail" aria-label="Picture" tabindex="-1" ref=${focusFirst}>
     <${Bar} info=${shown} place=${place} total=${shelf?.total ?? 0} close=${close} step=${step} beside=${beside} like=${like} drop=${drop} open=${setDialog} />
-    <div class="detail__stage">
+    <div class="detail__stage" style=${shown ? { "--ratio": shown.width / shown.height } : undefined}>
       ${shown ? html`<${Stage} info=${shown} zoom=${zoom} />` : !error && html`<img class="detail__soon" src=${imageUrl(id, 320)} alt="" />`}
       ${loading && !shown && html`<${Spinner} label="Loading the picture" />`}
     </div>
@@ -64,6 +67,23 @@ export function Detail({ id, shelf, version, params }) {
 }
 
 const mine = ({ image_id, favourite, tags, deleted, until }) => ({ image_id, favourite, tags, deleted, until });
+
+/** `again()` when the gallery changed elsewhere: another tab or program may have marked this very picture. */
+function useNews(again) {
+  useEffect(() => {
+    let timer = 0;
+    const look = () => (acts.isPending() ? later() : again());
+    const later = () => {
+      clearTimeout(timer);
+      timer = setTimeout(look, NEWS_WAIT);
+    };
+    const off = onNews((news) => news.images && later());
+    return () => {
+      off();
+      clearTimeout(timer);
+    };
+  }, [again]);
+}
 
 // The page below is neither scrolled nor focused while this lies above it.
 function useHeld() {
@@ -92,7 +112,8 @@ function useDetailKeys({ zoom, step, close, like, drop, open, id, ready }) {
   };
   const latest = useRef(press);
   latest.current = press;
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // At once: the next key may be pressed before the first painting.
     const listen = (event) => latest.current(event);
     addEventListener("keydown", listen);
     return () => removeEventListener("keydown", listen);

@@ -1,11 +1,12 @@
 // The gallery: the wall with its search, filters, selection and trash, and the picture that lies open above it.
 
-import { html, useCallback, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact.js";
-import { get, imageUrl, upload } from "../lib/api.js";
+import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { get, imageUrl } from "../lib/api.js";
 import { onNews } from "../lib/live.js";
-import { Fault, Icon, IconButton, Spinner, tellFault, toast } from "../lib/parts.js";
+import { Fault, Icon, IconButton, Spinner } from "../lib/parts.js";
 import { go, hashOf } from "../lib/route.js";
 import { changeAll, counted, isPending, onChange, remove, restore } from "./acts.js";
+import { PICTURES, onArrival, take } from "./arrivals.js";
 import { Detail } from "./detail.js";
 import { FilterChips, FilterPanel, SORTS, asked, filtersOf, nothing } from "./filters.js";
 import { SelectionBar } from "./selection.js";
@@ -13,8 +14,11 @@ import { COUNTED, Shelf } from "./shelf.js";
 import { Wall } from "./wall.js";
 
 const NEWS_WAIT = 500;
-const PICTURES = "image/png,image/jpeg,image/webp,video/mp4";
-const SIZES = [["S", 0.72], ["M", 1], ["L", 1.5]];
+const SIZES = [
+  { name: "small", icon: "sizeSmall", scale: 0.72 },
+  { name: "medium", icon: "sizeMedium", scale: 1 },
+  { name: "large", icon: "sizeLarge", scale: 1.5 },
+];
 
 /** The shelf of these filters. The last one stays until the first page of the new one is there. */
 function useShelf(filters) {
@@ -57,6 +61,7 @@ function useNewcomers(shelf, again) {
       if (isPending()) return later();
       const page = await get("/images", { ...shelf.filters, limit: 1 }).catch(() => null);
       if (!page || isPending()) return undefined;
+      shelf.renew();
       if (!shelf.total && page.total) return again();
       return setCount(Math.max(page.total, shelf.counted) >= COUNTED && shelf.isFiltered ? 0 : page.total - shelf.counted);
     };
@@ -132,6 +137,7 @@ export function Gallery({ route, shown }) {
   const wall = useRef({});
   const set = (more) => go("/", { ...filters, ...more });
   useChanges(shelf);
+  useEffect(() => onArrival(again), [again]);
   useEffect(() => setCurrent(0), [shelf]);
   useFocusBack(opened, shelf, wall, setCurrent);
   useEffect(() => void (current >= (shelf?.total ?? 0) && setCurrent(Math.max(0, (shelf?.total ?? 0) - 1))), [shelf, version]);
@@ -151,16 +157,14 @@ export function Gallery({ route, shown }) {
   };
   const open = (item) => go(`/image/${encodeURIComponent(item.image_id)}`, filters);
   return html`<div class="gallery" inert=${Boolean(opened)}>
-      <${Import} onDone=${again}>
-        <${Head} filters=${filters} set=${set} shelf=${shelf} version=${version} stale=${stale} scale=${scale} setScale=${setScale} />
-        ${newcomers !== 0 && html`<${Newcomers} count=${newcomers} onShow=${again} />`}
-        ${fault && html`<${Fault} error=${fault} onRetry=${again} />`}
-        ${!shelf && !fault && html`<div class="empty"><${Spinner} label="Loading the pictures" /></div>`}
-        ${shelf && shelf.total === 0 && !fault && html`<${Empty} filters=${filters} set=${set} />`}
-        ${shelf && shelf.total > 0 && html`<${Wall} shelf=${shelf} version=${version} scale=${scale} current=${current} setCurrent=${setCurrent}
-          selection=${selection.ids} pick=${selection.pick} open=${open} acts=${acts} params=${filters} active=${shown && !opened} handle=${wall} />`}
-        ${shelf?.fault && html`<div class="wall-fault"><${Fault} error=${shelf.fault} onRetry=${() => shelf.retry()} /></div>`}
-      <//>
+      <${Head} filters=${filters} set=${set} shelf=${shelf} version=${version} stale=${stale} scale=${scale} setScale=${setScale} />
+      ${newcomers !== 0 && html`<${Newcomers} count=${newcomers} onShow=${again} />`}
+      ${fault && html`<${Fault} error=${fault} onRetry=${again} />`}
+      ${!shelf && !fault && html`<div class="empty"><${Spinner} label="Loading the pictures" /></div>`}
+      ${shelf && shelf.total === 0 && !fault && html`<${Empty} filters=${filters} set=${set} />`}
+      ${shelf && shelf.total > 0 && html`<${Wall} shelf=${shelf} version=${version} scale=${scale} current=${current} setCurrent=${setCurrent}
+        selection=${selection.ids} pick=${selection.pick} open=${open} acts=${acts} params=${filters} active=${shown && !opened} handle=${wall} />`}
+      ${shelf?.fault && html`<div class="wall-fault"><${Fault} error=${shelf.fault} onRetry=${() => shelf.retry()} /></div>`}
       ${selection.ids.size > 0 && html`<${SelectionBar} rows=${chosen} count=${selection.ids.size} deleted=${Boolean(filters.deleted)} clear=${selection.clear}
         tagging=${tagging} setTagging=${setTagging} />`}
     </div>
@@ -206,8 +210,13 @@ function stored(name) {
 function Head({ filters, set, shelf, version, stale, scale, setScale }) {
   const [panel, setPanel] = useState(false);
   const picker = useRef(null);
+  const picked = (event) => {
+    take(event.currentTarget.files);
+    event.currentTarget.value = ""; // the same file can be picked again
+  };
   const title = filters.deleted ? "Trash" : filters.similar_to ? "Alike" : filters.favourite ? "Favourites" : "Gallery";
-  const next = SIZES[(SIZES.findIndex(([, value]) => value === scale) + 1) % SIZES.length];
+  const size = SIZES.find((one) => one.scale === scale) ?? SIZES[1];
+  const next = SIZES[(SIZES.indexOf(size) + 1) % SIZES.length];
   return html`<div class="head">
     <div class="head__row">
       ${filters.similar_to && html`<img class="head__like" src=${imageUrl(filters.similar_to, 320)} alt="The picture they are to be like" />`}
@@ -215,16 +224,16 @@ function Head({ filters, set, shelf, version, stale, scale, setScale }) {
       <p class="soft" role="status">${shelf ? (shelf.openEnd ? `More than ${counted(shelf.total - (shelf.total % COUNTED))}` : counted(shelf.total)) : ""}${stale && shelf ? html`<span class="unseen">Searching</span>` : ""}</p>
       <span class="grow"></span>
       <div class="row head__tools">
-        <label class="unseen" for="sort">Order</label>
+        ${filters.similar_to ? html`<span class="soft head__alike">Most alike first</span>` : html`<label class="unseen" for="sort">Order</label>
         <select id="sort" class="field__control head__sort" value=${filters.sort ?? ""} onChange=${(event) => set({ sort: event.currentTarget.value })}>
           ${SORTS.map(([value, told]) => html`<option value=${value}>${told}</option>`)}
-        </select>
+        </select>`}
         <${IconButton} icon="heart" label="Favourites only" class="button--quiet" aria-pressed=${String(Boolean(filters.favourite))} filled=${Boolean(filters.favourite)}
           onClick=${() => set({ favourite: filters.favourite ? "" : "true" })} />
         <${IconButton} icon="filter" label="Filters" class="button--quiet" aria-expanded=${String(panel)} aria-controls="filters" onClick=${() => setPanel(!panel)} />
-        <button type="button" class="button button--icon button--quiet head__size" aria-label=${`Size of pictures; switch to ${next[0]}`} title="Size of pictures" onClick=${() => setScale(next[1])}><b>${SIZES.find(([, value]) => value === scale)?.[0] ?? "M"}</b></button>
+        <${IconButton} icon=${size.icon} label=${`Size of pictures: ${size.name}. Switch to ${next.name}`} class="button--quiet" onClick=${() => setScale(next.scale)} />
         <${IconButton} icon="upload" label="Add pictures" class="button--quiet" onClick=${() => picker.current.click()} />
-        <input type="file" ref=${picker} hidden multiple accept=${PICTURES} aria-label="Pictures to add" onChange=${(event) => dispatchEvent(new CustomEvent("atelier:files", { detail: [...event.currentTarget.files] }))} />
+        <input type="file" ref=${picker} hidden multiple accept=${PICTURES} aria-label="Pictures to add" onChange=${picked} />
         <${IconButton} icon="trash" label=${filters.deleted ? "Out of the trash" : "Trash"} class="button--quiet" aria-pressed=${String(Boolean(filters.deleted))}
           onClick=${() => go("/", filters.deleted ? {} : { deleted: "true" })} />
       </div>
@@ -250,46 +259,4 @@ function Empty({ filters, set }) {
   return html`<div class="empty"><${Icon} name="gallery" /><h2>Nothing here yet</h2>
     <p>Write what you wish to see in the studio, or drop pictures from other programs anywhere on this page.</p>
     <a class="button button--main" href=${hashOf("/studio")}><${Icon} name="spark" />Make the first picture</a></div>`;
-}
-
-/** Files dropped on the page, or picked, go into the gallery. */
-function Import({ onDone, children }) {
-  const [over, setOver] = useState(false);
-  const depth = useRef(0);
-  const take = useMemo(() => (files) => files.length && importAll(files, onDone), [onDone]);
-  useEffect(() => {
-    const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-    const enter = (event) => hasFiles(event) && (event.preventDefault(), (depth.current += 1), setOver(true));
-    const leave = (event) => hasFiles(event) && (depth.current -= 1) <= 0 && setOver(false);
-    const stay = (event) => hasFiles(event) && event.preventDefault();
-    const drop = (event) => {
-      depth.current = 0;
-      setOver(false);
-      if (!hasFiles(event) || event.defaultPrevented) return;
-      event.preventDefault();
-      take([...event.dataTransfer.files]);
-    };
-    const picked = (event) => take(event.detail);
-    const all = { dragenter: enter, dragleave: leave, dragover: stay, drop, "atelier:files": picked };
-    for (const [name, listener] of Object.entries(all)) addEventListener(name, listener);
-    return () => Object.entries(all).forEach(([name, listener]) => removeEventListener(name, listener));
-  }, [take]);
-  return html`${children}${over && html`<div class="dropzone" aria-hidden="true"><p><${Icon} name="upload" />Drop to add to the gallery</p></div>`}`;
-}
-
-async function importAll(files, onDone) {
-  const off = toast(`Adding ${counted(files.length, "file")}…`);
-  let done = 0;
-  for (const file of files) {
-    try {
-      await upload(file);
-      done += 1;
-    } catch (fault) {
-      tellFault({ ...fault, message: `${file.name}: ${fault.message}` });
-    }
-  }
-  off();
-  if (!done) return;
-  toast(`${counted(done)} added.`);
-  onDone();
 }

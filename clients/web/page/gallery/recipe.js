@@ -26,7 +26,7 @@ function rowsOf(info, recipe) {
   const facts = info.facts ?? {};
   const steps = facts.steps ?? recipe.steps;
   const told = [
-    ["Task", recipe.task && recipe.task !== "txt2img" ? recipe.task.replaceAll("_", " ") : null],
+    ["Task", recipe.task && !["txt2img", "unknown"].includes(recipe.task) ? recipe.task.replaceAll("_", " ") : null],
     ["Model", info.model, { href: info.model && hashOf("/", { model: info.model }) }],
     ["LoRAs", (recipe.loras ?? []).map((lora) => `${lora.name} × ${lora.strength}`).join(", ")],
     ["Size", `${info.width} × ${info.height}`],
@@ -34,7 +34,7 @@ function rowsOf(info, recipe) {
     ["CFG", facts.cfg ?? recipe.cfg],
     ["Sampler", [facts.sampler ?? recipe.sampler, facts.scheduler ?? recipe.scheduler].filter(Boolean).join(", ")],
     ["Denoise", recipe.denoise],
-    ["Seed", info.seed, { copied: true }],
+    ["Seed", recipe.task === "unknown" ? null : info.seed, { copied: true }],
     ["Engine", info.engine, { href: info.engine && hashOf("/", { engine: info.engine }) }],
     ["Attempt", info.attempt > 1 ? info.attempt : null],
     ["Took", facts.seconds && `${Number(facts.seconds).toFixed(1)} s`],
@@ -43,8 +43,10 @@ function rowsOf(info, recipe) {
     ["Id", info.image_id, { copied: true }],
   ];
   const others = Object.entries(facts).filter(([name, fact]) => !APART.has(name) && ["string", "number"].includes(typeof fact));
-  return [...told, ...others.map(([name, fact]) => [name.replaceAll("_", " "), fact])].filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return [...told, ...others.map(([name, fact]) => [titled(name), fact])].filter(([, value]) => value !== null && value !== undefined && value !== "");
 }
+
+const titled = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 function asText(info, recipe, rows) {
   const lines = [info.prompt, info.negative_prompt && `Negative prompt: ${info.negative_prompt}`];

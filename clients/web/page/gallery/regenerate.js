@@ -50,8 +50,10 @@ export function Regenerate({ info, onClose }) {
     }
   };
   const count = Object.keys(changed).length;
-  return html`<${Dialog} title="Make again, changed" onClose=${onClose}>
-    <form class="stack" onSubmit=${ask}>
+  const footer = html`<p class="soft small again__told" role="status">${count ? `Changed: ${Object.keys(changed).map((name) => name.replaceAll("_", " ")).join(", ")}` : "Nothing is changed: this gives the same picture again."}</p>
+    <button type="submit" form="again" class="button button--main" disabled=${busy}>${busy ? "Asking…" : "Make it"}</button>`;
+  return html`<${Dialog} title="Make again, changed" onClose=${onClose} footer=${footer}>
+    <form class="stack" id="again" onSubmit=${ask}>
       ${fault && html`<${Fault} error=${fault} onRetry=${ask} />`}
       <${Field} as="textarea" autofocus label="Prompt" rows="4" maxlength="20000" ...${bind("prompt")} />
       <${Field} as="textarea" label="Not in it" rows="2" maxlength="20000" class="field--low" ...${bind("negative_prompt")} />
@@ -66,10 +68,6 @@ export function Regenerate({ info, onClose }) {
         <${Field} label="Sampler" ...${bind("sampler")} />
         ${first.denoise !== "" && html`<${Field} label="Denoise" type="number" min="0.01" max="1" step="any" ...${bind("denoise")} />`}
         <${Field} label="How many" type="number" min="1" max="8" step="1" ...${bind("count")} />
-      </div>
-      <div class="row">
-        <p class="soft small grow" role="status">${count ? `Changed: ${Object.keys(changed).map((name) => name.replaceAll("_", " ")).join(", ")}` : "Nothing is changed: this gives the same picture again."}</p>
-        <button type="submit" class="button button--main" disabled=${busy}>${busy ? "Asking…" : "Make it"}</button>
       </div>
     </form>
   <//>`;

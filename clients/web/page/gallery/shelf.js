@@ -8,6 +8,7 @@ import { get } from "../lib/api.js";
 export const BLOCK = 48;
 const PAGE = 96;
 const REACH = 192; // places that are rather walked through by cursor than jumped over
+const MOST_RENEWED = 200; // as many as the server gives at once
 const ROOM = 24; // places that a jump fetches before the one that is wanted
 export const COUNTED = 1000; // up to which the server counts what a filter leaves
 
@@ -79,6 +80,21 @@ export class Shelf {
     const offset = block.items.findIndex((item) => item?.image_id === row.image_id);
     block.items[offset] = { ...block.items[offset], ...slim(row) };
     this.onChange();
+  }
+
+  /** Have what is shown asked for once more: other tabs and programs change pictures too. */
+  async renew() {
+    const [from, to] = this._wanted;
+    if (this.filters.similar_to || to <= from) return;
+    const asked = { ...this.filters, skip: from, limit: Math.min(MOST_RENEWED, to - from) };
+    const page = await get("/images", asked, { signal: this._abort.signal }).catch(() => null);
+    const changed = page?.images.filter((row) => this._differs(row)) ?? [];
+    changed.forEach((row) => this.patch(row));
+  }
+
+  _differs(row) {
+    const known = this.at(this.placeOf(row.image_id));
+    return known && JSON.stringify(slim(known)) !== JSON.stringify(slim(row));
   }
 
   /** Takes a picture off; answers what `putBack` needs, or null when it was not there. */

@@ -1,18 +1,22 @@
 // The wall: rows of pictures of which only those near the window are in the page, however many there are.
 
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/htm-preact.js";
+import { onReach } from "../lib/api.js";
 import { isForPage } from "../lib/keys.js";
 import { Plan } from "./layout.js";
+import { heightFor, onElement, onWall } from "./reach.js";
 import { Tile } from "./tile.js";
 
 const MARGIN = 0.75; // windows above and below that are drawn too
 const AHEAD = 96; // places that are fetched before they come near
 const FAST = 2.5; // windows a frame-to-frame second: pictures are drawn once it is slower than that
+const LEAP = 2; // windows at once: the scroll bar was moved, not the wall
 const SETTLED = 110; // milliseconds of stillness that end a fast scroll
 
 /** `handle` gets {reveal(place), focus(place)}. `pick(place, {range, only})` and `open(item)` are called by what one does. */
 export function Wall({ shelf, version, scale, current, setCurrent, selection, pick, open, acts, params, active, handle }) {
   const box = useRef(null);
+  box.lift ??= 0; // how much lower a place is on the wall than in the element that stands for it
   const width = useWidth(box);
   const plan = usePlan(shelf, version, width, scale, box);
   const view = useView(box, plan, shelf, version);
@@ -22,7 +26,7 @@ export function Wall({ shelf, version, scale, current, setCurrent, selection, pi
   const held = plan && rowWith(plan, shelf, current);
   if (held && !rows.some((row) => row.key === held.key)) rows.push(held);
 
-  const reveal = (place) => plan && scrollToRow(box.current, rowAt(plan, shelf, place));
+  const reveal = (place) => plan && scrollToRow(box, plan, rowAt(plan, shelf, place));
   const focus = (place) => {
     const goal = Math.max(0, Math.min(shelf.total - 1, place));
     setCurrent(goal);
@@ -49,17 +53,27 @@ export function Wall({ shelf, version, scale, current, setCurrent, selection, pi
   });
   useKeys({ active, box, shelf, plan, current, focus, pick, acts, selection });
 
+  useEffect(() => onReach((there) => there && tryAgain(box.current)), []);
+
   const press = (event) => pressed(event, { shelf, selection, pick, open, setCurrent });
   return html`<div class="wall" role="list" aria-label="Pictures" ref=${box} onClick=${press}
     onfocusin=${(event) => (focused.current = event.target.closest(".photo__link") ? event.target.parentElement.dataset.id : "")}
-    onfocusout=${(event) => event.relatedTarget && (focused.current = "")} onPointerDown=${() => (focused.current = "")} style=${{ height: `${plan ? plan.height : 0}px` }}>
+    onfocusout=${(event) => event.relatedTarget && (focused.current = "")} onPointerDown=${() => (focused.current = "")} style=${{ height: `${plan ? heightFor(plan.height) : 0}px` }}>
     ${rows.flatMap((row) => row.tiles).map((tile) => {
       const item = shelf.at(tile.place);
-      return html`<${Tile} key=${item?.image_id ?? `place-${tile.place}`} item=${item} place=${tile.place} total=${shelf.total} box=${tile}
+      return html`<${Tile} key=${item?.image_id ?? `place-${tile.place}`} item=${item} place=${tile.place} total=${shelf.total} box=${{ ...tile, top: tile.top - view.lift }}
         current=${tile.place === current} selected=${Boolean(item && selection.has(item.image_id))} selecting=${selection.size > 0}
         fast=${view.fast} params=${params} deleted=${shelf.filters.deleted} />`;
     })}
   </div>`;
+}
+
+/** Previews that failed to come while the server did not answer. */
+function tryAgain(wall) {
+  for (const picture of wall?.querySelectorAll("img.is-broken") ?? []) {
+    picture.classList.remove("is-broken");
+    picture.src = picture.getAttribute("src");
+  }
 }
 
 function useWidth(box) {
@@ -83,7 +97,7 @@ function usePlan(shelf, version, width, scale, box) {
     const last = kept.current;
     const same = last?.shelf === shelf && last.width === width && last.scale === scale;
     const next = same ? last.plan : new Plan(width, scale);
-    const anchor = last?.shelf === shelf && box.current ? anchorOf(last.plan, box.current) : null;
+    const anchor = last?.shelf === shelf && box.current ? anchorOf(last.plan, box) : null;
     next.update(shelf);
     kept.current = { shelf, width, scale, plan: next };
     shift.current = anchor ? (next.tops[anchor.block] ?? 0) + (same ? 0 : anchor.share * next.laid(shelf.blocks[anchor.block]).height - anchor.into) - anchor.top : 0;
@@ -107,31 +121,42 @@ function anchorOf(plan, box) {
   return { block, top, into: from - top, share: height ? (from - top) / height : 0 };
 }
 
+/** What of the wall is in the window. */
 const windowIn = (box) => {
-  const top = -box.getBoundingClientRect().top;
+  const top = inElement(box) + box.lift;
   return { top, bottom: top + innerHeight };
 };
 
+const inElement = (box) => -box.current.getBoundingClientRect().top;
+
+/** Have that height of the wall at the top of the window. */
+function scrollToHeight(box, plan, top) {
+  const goal = onElement(top, plan.height);
+  box.lift = top - goal;
+  scrollBy({ top: goal - inElement(box), behavior: "instant" });
+}
+
 /** {top, bottom, fast}: the part of the wall that is drawn. Changes only when the rows in it do. */
 function useView(box, plan, shelf, version) {
-  const [view, setView] = useState({ top: 0, bottom: innerHeight * 2, fast: false, mark: "" });
-  const last = useRef({ top: 0, time: 0, timer: 0, frame: 0 });
+  const [view, setView] = useState({ top: 0, bottom: innerHeight * 2, lift: 0, fast: false, mark: "" });
+  const last = useRef({ top: 0, inside: 0, time: 0, timer: 0, frame: 0 });
   const look = (still) => {
     if (!box.current || !plan) return;
-    const seen = windowIn(box.current);
+    lifted(box, plan, last.current.inside, still);
+    const seen = windowIn(box);
     const now = performance.now();
     const moved = Math.abs(seen.top - last.current.top) / innerHeight / Math.max(8, now - last.current.time) * 1000;
     const fast = !still && moved > FAST;
-    Object.assign(last.current, { top: seen.top, time: now });
+    Object.assign(last.current, { top: seen.top, inside: seen.top - box.lift, time: now });
     clearTimeout(last.current.timer);
-    if (fast) last.current.timer = setTimeout(() => look(true), SETTLED);
+    if (fast || (!still && box.lift)) last.current.timer = setTimeout(() => look(true), SETTLED);
     const room = innerHeight * MARGIN;
     const next = { top: seen.top - room, bottom: seen.bottom + room, fast };
     const rows = visibleRows(plan, shelf, next);
     if (!rows.length) return;
     if (!fast) shelf.want(rows[0].tiles[0].place - AHEAD / 2, rows.at(-1).tiles.at(-1).place + AHEAD);
-    const mark = `${rows[0].key} ${rows.at(-1).key} ${fast}`;
-    setView((before) => (before.mark === mark ? before : { ...next, mark }));
+    const mark = `${rows[0].key} ${rows.at(-1).key} ${fast} ${box.lift}`;
+    setView((before) => (before.mark === mark ? before : { ...next, lift: box.lift, mark }));
   };
   const lookNow = useRef(look);
   lookNow.current = look;
@@ -153,6 +178,14 @@ function useView(box, plan, shelf, version) {
   }, []);
   useLayoutEffect(() => lookNow.current(!view.fast), [plan, version, shelf]);
   return view;
+}
+
+/** After a leap of the scroll bar, and when all is still, a place of the element stands for its own place of the wall. */
+function lifted(box, plan, before, still) {
+  const inside = inElement(box);
+  if (plan.height === heightFor(plan.height)) box.lift = 0;
+  else if (Math.abs(inside - before) > LEAP * innerHeight) box.lift = onWall(inside, plan.height) - inside;
+  else if (still && Math.abs(onElement(inside + box.lift, plan.height) - inside) > 1) scrollToHeight(box, plan, inside + box.lift);
 }
 
 /** Rows that touch the view, each {key, tiles: [{place, left, top, width, height}]}. */
@@ -185,14 +218,14 @@ function rowAt(plan, shelf, place) {
 
 const rowWith = (plan, shelf, place) => (shelf.at(place) ? rowAt(plan, shelf, place) : null);
 
-function scrollToRow(box, row) {
+function scrollToRow(box, plan, row) {
   if (!row) return;
   const head = document.querySelector(".topbar")?.offsetHeight ?? 0;
   const seen = windowIn(box);
   const above = row.top - 64 - (seen.top + head);
   const below = row.top + row.height + 24 - seen.bottom;
-  if (above < 0) scrollBy({ top: above, behavior: "instant" });
-  else if (below > 0) scrollBy({ top: below, behavior: "instant" });
+  if (above < 0) scrollToHeight(box, plan, seen.top + above);
+  else if (below > 0) scrollToHeight(box, plan, seen.top + below);
 }
 
 function pressed(event, { shelf, selection, pick, open, setCurrent }) {
@@ -236,7 +269,7 @@ function useKeys({ active, box, shelf, plan, current, focus, pick, acts, selecti
   };
   const latest = useRef(press);
   latest.current = press;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const listen = (event) => latest.current(event);
     addEventListener("keydown", listen);
     return () => removeEventListener("keydown", listen);

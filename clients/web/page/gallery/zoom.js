@@ -1,7 +1,7 @@
 // The large picture: wheel, pinch and keys enlarge it about the pointer, dragging moves it.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
-import { imageUrl } from "../lib/api.js";
+import { imageUrl, onReach } from "../lib/api.js";
 import { IconButton, Icon } from "../lib/parts.js";
 
 const MOST = 16;
@@ -21,6 +21,8 @@ export function Zoom({ info, handle }) {
     setView(whole);
     setFailed(false);
   }, [info.image_id]);
+
+  useEffect(() => onReach((there) => there && setFailed(false)), []);
 
   const about = (factor, at) => setView((last) => held(zoomed(last, factor, at ?? { x: 0, y: 0 }), frame.current, picture.current));
   const full = () => about(oneToOne(info, picture.current) / view.scale);

@@ -1,10 +1,10 @@
 /** JobCard: one job as it is now, from its place in the queue to the picture and what the judges said of it. */
-import { html, useState } from "../vendor/htm-preact.js";
-import { imageUrl } from "../lib/api.js";
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { imageUrl, isReachable, onReach } from "../lib/api.js";
 import { Icon, tellFault, toast } from "../lib/parts.js";
 import { hashOf } from "../lib/route.js";
 import { again, order, ordered, stop, vary } from "./acts.js";
-import { picturesOf, reasonOf, scoreOf, standing, stateOf, verdictOf } from "./told.js";
+import { picturesOf, reasonOf, scoreOf, standing, stateOf, verdictOf, withoutFolders } from "./told.js";
 import { isOver, useJob } from "./watch.js";
 
 const PREVIEW_EDGE = 640;
@@ -26,9 +26,9 @@ export function JobCard({ row, open = true, onToggle, onJob = () => {} }) {
       <${Head} ...${shown} open=${open} onToggle=${onToggle} />
       ${!isOver(status) && html`<${Going} now=${now} status=${status} />`}
       ${open && lost && html`<p class="job__note" role="status">The connection was lost. Trying again.</p>`}
-      ${open && fault && html`<p class="job__note">${fault.message}</p>`}
+      ${open && fault && html`<p class="job__note">${withoutFolders(fault.message)}</p>`}
       ${open && status === "failed" && html`<${Failure} answer=${answer} row=${row} />`}
-      ${open && status === "interrupted" && html`<p class="job__note">${answer?.next ?? row.message}</p>`}
+      ${open && status === "interrupted" && html`<p class="job__note">${answer?.next ?? withoutFolders(row.message)}</p>`}
       ${open && status === "success" && html`<${Verdict} ...${shown} />`}
       ${!here && !isOver(status) && html`<p class="job__note">Another Atelier process runs it; it is stopped there.</p>`}
       <${Actions} ...${shown} open=${open} onJob=${onJob} />
@@ -59,7 +59,7 @@ function Going({ now, status }) {
   const percent = `${Math.round((now.fraction ?? 0) * 100)} %`;
   return html`<div class="job__going">
     <progress class="bar" max="1" ...${known} aria-label="Progress" aria-valuetext=${percent}>${percent}</progress>
-    <p class="job__told">${standing(now).join(" · ") || stateOf(status)}</p>
+    <p class="job__told">${withoutFolders(standing(now).join(" · ")) || stateOf(status)}</p>
   </div>`;
 }
 
@@ -87,7 +87,8 @@ function Finished({ pictures, prompt }) {
 /** A picture of the gallery; words in its place where it is there no more. */
 function Shown({ id, edge, alt, class: name }) {
   const [gone, setGone] = useState(false);
-  if (gone) return html`<span class=${name ?? "job__gone"}>${alt && "The picture is no longer there."}</span>`;
+  useEffect(() => (gone ? onReach((there) => there && setGone(false)) : undefined), [gone]);
+  if (gone) return html`<span class=${name ?? "job__gone"}>${alt && (isReachable() ? "The picture is no longer there." : "The server does not answer.")}</span>`;
   return html`<img class=${name} src=${imageUrl(id, edge)} alt=${alt} onError=${() => setGone(true)} />`;
 }
 
@@ -98,8 +99,8 @@ function Verdict({ row, answer }) {
   const attempts = answer?.attempts?.length > 1 ? `attempt ${answer.attempt} of ${answer.attempts.length}` : "";
   const facts = [scoreOf(first.score), attempts, answer?.metadata?.model].filter(Boolean);
   return html`<div class="job__verdict">
-    ${reason && html`<p>${reason}</p>`}
-    ${answer?.warning && answer.warning !== reason && html`<p>${answer.warning}</p>`}
+    ${reason && html`<p>${withoutFolders(reason)}</p>`}
+    ${answer?.warning && answer.warning !== reason && html`<p>${withoutFolders(answer.warning)}</p>`}
     ${facts.length > 0 && html`<p class="job__told">${facts.join(" · ")}</p>`}
   </div>`;
 }
@@ -107,7 +108,7 @@ function Verdict({ row, answer }) {
 function Failure({ answer, row }) {
   const message = answer?.error?.message ?? row.error;
   return html`<div class="job__failure" role="alert">
-    <p>${message}</p>
+    <p>${withoutFolders(message)}</p>
     ${answer?.next && html`<p class="job__told">${answer.next}</p>`}
   </div>`;
 }

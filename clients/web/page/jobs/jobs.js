@@ -20,7 +20,9 @@ export function JobsPanel({ open, onClose, jobs }) {
 function Drawer({ onClose, jobs }) {
   const head = useRef(null);
   const [chosen, choose] = useState(undefined);
-  const shown = chosen === undefined ? foremost(jobs) : chosen;
+  const last = useRef(null); // the one that was at work stays open when it is done: its picture is what one waited for
+  last.current = foremost(jobs) ?? last.current;
+  const shown = chosen === undefined ? last.current : chosen;
   useEffect(() => takeFocus(head.current), []);
   useEffect(() => {
     const press = (event) => event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]") && onClose();

@@ -50,3 +50,8 @@ export function picturesOf(answer, row) {
 
 /** Why the judges said so. */
 export const reasonOf = (answer) => answer?.validation?.reason ?? answer?.validation?.skipped ?? "";
+
+/** Without the folders of the server's machine, which are nobody's business on a page: the last name of a path stays. */
+export const withoutFolders = (text) => (text ?? "").replace(FOLDERS, "…/");
+
+const FOLDERS = /(?<![\w:/.])(?:file:\/\/)?(?:[A-Za-z]:[\\/]|~?\/)(?:[^\s"'`:;,()<>|\\/]+[\\/])+/g;

@@ -44,6 +44,16 @@ export async function follow(id, told, signal) {
   }
 }
 
+/** The answer of a job that is over, asked for until the server gives it. */
+async function ask(id, told, signal) {
+  for (let pause = FIRST_PAUSE; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    const news = await get(place(id), {}, { signal }).then((answer) => ({ answer, lost: false }), (fault) => ({ fault }));
+    if (news.fault?.type !== "unreachable") return told(news);
+    told({ lost: true });
+    await paused(pause, signal);
+  }
+}
+
 function changes(event) {
   if (event.done) return { answer: event };
   return event.progress ? { progress: event.progress } : {};
@@ -72,7 +82,7 @@ export function useJob(id, live) {
     const told = (news) => !watching.signal.aborted && setState((before) => ({ ...before, ...news }));
     setState(NOTHING);
     if (id && live) follow(id, told, watching.signal);
-    else if (id) get(place(id), {}, { signal: watching.signal }).then((answer) => told({ answer }), (fault) => told({ fault }));
+    else if (id) ask(id, told, watching.signal);
     return () => watching.abort();
   }, [id, live]);
   return state;

@@ -1,6 +1,7 @@
 // The studio's HTTP routes as plain functions. Every failure is an ApiError whose message can be shown to a person.
 
 export const BASE = "/api";
+const SILENT = "The server does not answer. It may be starting, or stopped.";
 
 export class ApiError extends Error {
   /** type: the server's word for the kind of error, "unreachable" when it did not answer. status: HTTP status, or 0. */
@@ -37,6 +38,7 @@ export function get(path, params = {}, { signal } = {}) {
 /** Any request with a JSON body (or none), for its JSON answer. */
 export async function send(method, path, body, { signal } = {}) {
   const init = { method, signal, headers: { Accept: "application/json" }, credentials: "same-origin" };
+  init.keepalive = method === "PATCH" || method === "DELETE"; // done though the page is left at once
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers["Content-Type"] = "application/json";
@@ -44,14 +46,29 @@ export async function send(method, path, body, { signal } = {}) {
   return answerOf(await ask(path, init));
 }
 
-/** A picture file into the gallery; answers with its row. */
-export async function upload(file, { signal } = {}) {
-  const headers = {
-    Accept: "application/json",
-    "Content-Type": file.type || "application/octet-stream",
-    "X-Filename": encodeURIComponent(file.name),
-  };
-  return answerOf(await ask("/images", { method: "POST", body: file, headers, signal, credentials: "same-origin" }));
+/** A picture file into the gallery; answers with its row. `kind`: its media type. `sent(share)` is told how much of it is sent, from 0 to 1. */
+export function upload(file, kind, { signal, sent } = {}) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how far it is
+    request.open("POST", `${BASE}/images`);
+    request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("Content-Type", kind);
+    request.setRequestHeader("X-Filename", encodeURIComponent(file.name));
+    request.upload.onprogress = (event) => event.lengthComputable && sent?.(event.loaded / event.total);
+    request.onabort = () => failed(new DOMException("It was stopped.", "AbortError"));
+    request.onerror = () => {
+      reached(false);
+      failed(new ApiError(SILENT, "unreachable"));
+    };
+    request.onload = () => {
+      const { status, statusText, responseText } = request;
+      reached(true);
+      answerOf(new Response(responseText, { status, statusText })).then(done, failed);
+    };
+    signal?.addEventListener("abort", () => request.abort());
+    if (signal?.aborted) request.onabort();
+    else request.send(file);
+  });
 }
 
 /** Server-sent events over fetch: `on(data, name)` for each. Resolves when the server ends the stream. */
@@ -108,7 +125,7 @@ async function ask(path, init) {
   } catch (fault) {
     if (fault.name === "AbortError") throw fault;
     reached(false);
-    throw new ApiError("The server does not answer. It may be starting, or stopped.", "unreachable");
+    throw new ApiError(SILENT, "unreachable");
   }
   reached(true);
   return response;

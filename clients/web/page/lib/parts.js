@@ -153,7 +153,7 @@ let showToasts = () => {};
 /** A line at the bottom of the page. `action` is the word of its button; without one it only tells. */
 export function toast(text, { action, onAction, kind = "info" } = {}) {
   const one = { id: nextToast++, text, action, onAction, kind };
-  toasts = [...toasts.slice(-2), one];
+  toasts = [...toasts.filter((each) => each.action || each.kind === "error").slice(-2), one]; // plain news gives way to newer
   showToasts(toasts);
   return () => dropToast(one.id);
 }

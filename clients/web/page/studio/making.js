@@ -24,6 +24,9 @@ const QUALITIES = [
   ["high", "High"],
   ["ultra", "Ultra"],
 ];
+/** What ComfyUI and diffusers call the common ones; an engine may know others. */
+const SAMPLERS = ["euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "ddim", "lcm", "uni_pc"];
+const SCHEDULERS = ["normal", "karras", "exponential", "sgm_uniform", "simple", "beta"];
 const CHECKS = [
   ["people", "Number of people"],
   ["pose", "Bodies and hands"],
@@ -103,11 +106,29 @@ function Advanced({ form, set, put }) {
         <${Field} label="Steps" type="number" min="1" max="200" placeholder="The model's" value=${form.steps} onInput=${set("steps")} />
         <${Field} label="Guidance" type="number" min="0" max="30" step="0.1" placeholder="The model's" value=${form.cfg} onInput=${set("cfg")} />
         <${Field} label="Best of" type="number" min="1" max="8" required value=${form.bestOf} onInput=${set("bestOf")} />
+        <${Engine} form=${form} set=${set} />
+        <${Field} label="Sampler" list="making-samplers" maxlength="60" autocomplete="off" placeholder="The model's" value=${form.sampler} onInput=${set("sampler")} />
+        <${Field} label="Scheduler" list="making-schedulers" maxlength="60" autocomplete="off" placeholder="The model's" value=${form.scheduler} onInput=${set("scheduler")} />
+        ${listed("making-samplers", SAMPLERS)}${listed("making-schedulers", SCHEDULERS)}
       </div>
       <${Field} label="LoRAs" maxlength="2000" value=${form.loras} onInput=${set("loras")} hint="Names with commas, each with its strength: detail:0.7" />
       <${Judging} form=${form} put=${put} />
     </div>
   </details>`;
+}
+
+const listed = (id, names) => html`<datalist id=${id}>${names.map((name) => html`<option key=${name} value=${name} />`)}</datalist>`;
+
+/** Who draws it. One that was chosen and is gone stays in sight. */
+function Engine({ form, set }) {
+  const { value } = useAsync(() => get("/status"), []);
+  const engines = value?.engines ?? [];
+  const gone = form.engine && !engines.some(({ name }) => name === form.engine);
+  return html`<${Field} label="Engine" as="select" value=${form.engine} onChange=${set("engine")}>
+    <option value="">What suits it</option>
+    ${gone && html`<option value=${form.engine}>${form.engine}</option>`}
+    ${engines.map(({ name, available }) => html`<option key=${name} value=${name}>${available ? name : `${name} (not reached)`}</option>`)}
+  <//>`;
 }
 
 function Judging({ form, put }) {
