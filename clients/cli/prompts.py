@@ -142,7 +142,7 @@ def chat_command(parts: Parts) -> Callable[..., None]:
         writer: Writer = "auto",
         as_json: Json = False,
     ) -> None:
-        given: dict[str, Any] = {"model": model, "presets": tuple(preset or ()), "writer": writer}
+        given: dict[str, Any] = {"model": model, "presets": tuple(preset) if preset else None, "writer": writer}
 
         async def work(app: App) -> int:
             if message is not None:

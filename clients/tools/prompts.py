@@ -70,7 +70,7 @@ async def refine_prompt(
         message,
         conversation_id=conversation_id,
         model=model,
-        presets=_listed(preset),
+        presets=None if preset is None else _listed(preset),
         reset=reset,
         listener=_telling(),
     )

@@ -65,6 +65,11 @@ class Picks(Asked):
         None, description="auto, rules, model, or a language model's name; without one: model where one is configured"
     )
 
+    @property
+    def names_presets(self) -> bool:
+        """Whether anything is said about presets, if only that there are none."""
+        return "presets" in self.model_fields_set or bool(self.references())
+
     def references(self) -> list[str]:
         """Everything that was picked, as the shelf finds it."""
         flat = {"style": self.style, "artist": self.artist, "composition": self.composition, "lighting": self.lighting}

@@ -67,7 +67,7 @@ async def chat(call: Call, body: ChatBody) -> Talked:
         conversation_id=known,
         begin_as=call.begins,
         model=body.model or AUTO,
-        presets=body.references(),
+        presets=body.references() if body.names_presets else None,
         writer=_writer(desk, body.writer),
         reset=body.reset,
         listener=call.listener,

@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,80 +15,16 @@ from hypothesis import strategies as st
 
 from clients.bucket_store import BucketClient, BucketStore
 from clients.local_store import LocalStore
-from clients.minio_client import MinIOClient, Stored
+from clients.minio_client import MinIOClient
+from tests.clients.bucket_kit import Bucket
 from tests.services.faults import FaultProxy
 from tests.services.s3 import S3Server, ceph, fresh_bucket, moto
-from workflows.errors import NotFound, ServiceUnavailable, StorageError
+from workflows.errors import NotFound, StorageError
 from workflows.types import Location, Media
 
 KEY = "0b9c/1/1.png"
 PICTURE = Media(data=b"\x89PNG and so on", media_type="image/png")
 OTHER = Media(data=b"another", media_type="image/png")
-
-
-class Bucket:
-    """A bucket in memory that can go away, and hold its answers back."""
-
-    url = "http://bucket"
-
-    def __init__(self) -> None:
-        self.objects: dict[str, Media] = {}
-        self.down = False
-        self.refused: set[str] = set()
-        self.asked: list[str] = []
-        self.changed = asyncio.Event()
-        self.begun = asyncio.Event()
-        self.gate: asyncio.Event | None = None
-
-    async def ensure_bucket(self) -> None:
-        if self.down:
-            raise ServiceUnavailable("The bucket does not answer.")
-
-    async def put(self, key: str, data: bytes, media_type: str) -> Stored:
-        await self._ask(f"put {key}")
-        if key in self.refused:
-            raise StorageError("The bucket is full.")
-        self.objects[key] = Media(data=data, media_type=media_type)
-        self.changed.set()
-        return Stored(key=key, size=len(data), etag="")
-
-    async def get(self, key: str) -> Media:
-        await self._ask(f"get {key}")
-        if key not in self.objects:
-            raise NotFound("file", key)
-        return self.objects[key]
-
-    async def stat(self, key: str) -> Stored:
-        return Stored(key=key, size=len((await self.get(key)).data), etag="")
-
-    async def delete(self, key: str) -> None:
-        await self._ask(f"delete {key}")
-        if key in self.refused:
-            raise StorageError("The bucket is locked.")
-        self.objects.pop(key, None)
-        self.changed.set()
-
-    async def presigned(self, key: str, seconds: int = 1) -> str:
-        return f"{self.url}/{key}?{seconds}"
-
-    async def all(self, prefix: str = "") -> AsyncIterator[Stored]:
-        await self._ask(f"list {prefix}")
-        for key in sorted(self.objects):
-            if key.startswith(prefix):
-                yield Stored(key=key, size=0, etag="")
-
-    async def _ask(self, what: str) -> None:
-        self.asked.append(what)
-        self.begun.set()
-        if self.down:
-            raise ServiceUnavailable("The bucket does not answer.")
-        if self.gate is not None:
-            await self.gate.wait()
-
-    async def until(self, so: Callable[[Bucket], bool]) -> None:
-        while not so(self):
-            self.changed.clear()
-            await self.changed.wait()
 
 
 @pytest.fixture
@@ -354,22 +290,17 @@ async def test_a_caller_who_goes_away_takes_nothing_along(bucket: Bucket, tmp_pa
 
 
 async def test_a_bucket_that_is_out_of_reach_is_told_before_anything_waits(bucket: Bucket, tmp_path: Path) -> None:
-    bucket.down = True
+    bucket.down, bucket.greeting = True, asyncio.Event()
     async with store_of(bucket, tmp_path, first_pause=0.001) as store:
-        while (await store.status()).error is None:
-            await asyncio.to_thread(lambda: None)
-        assert str((await store.status()).words).startswith("The bucket does not answer. What is made")
+        state = asyncio.create_task(store.status())  # just after the start it waits for the first answer
+        await asyncio.wait({state}, timeout=0.1)
+        bucket.greeting.set()
+        assert str((await state).words).startswith("The bucket does not answer. What is made")
 
         bucket.down = False
         while (await store.status()).error is not None:
             await asyncio.to_thread(lambda: None)
         assert (await store.status()).words is None
-
-
-async def test_the_state_just_after_the_start_knows_whether_the_bucket_answers(bucket: Bucket, tmp_path: Path) -> None:
-    bucket.down = True
-    async with store_of(bucket, tmp_path) as store:
-        assert (await store.status()).error == "The bucket does not answer."
 
 
 async def test_keys_that_are_refused_hold_up_no_others(bucket: Bucket, tmp_path: Path) -> None:

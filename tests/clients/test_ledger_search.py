@@ -149,6 +149,15 @@ async def test_a_jump_passes_over_rows_and_the_cursor_goes_on_from_there(ledger:
     assert await found(ledger, skip=9) == []
 
 
+@pytest.mark.parametrize("name", ["model", "engine", "tag", "lora", "prefix", "query"])
+async def test_a_filter_that_no_row_can_have_finds_nothing(ledger: Ledger, name: str) -> None:
+    await ledger.filing.add([item(1)])
+
+    for value in ("a\0b", "%", "'", "\ud7ff\U0010ffff"):
+        page = await ledger.items.search(ItemQuery.checked(**{name: value}))
+        assert (page.items, page.total) == ((), 0)
+
+
 async def test_times_lie_between_the_numbers_of_their_stretches(ledger: Ledger, where: Where) -> None:
     days = [item(n, created=START + timedelta(days=n)) for n in range(spans.ROWS * 2)]
     await ledger.filing.add(days)

@@ -160,7 +160,7 @@ class PromptDesk:
         *,
         conversation_id: str | None = None,
         model: str = AUTO,
-        presets: Sequence[str] = (),
+        presets: Sequence[str] | None = None,
         writer: str = AUTO,
         reset: bool = False,
         listener: Listener | None = None,
@@ -171,7 +171,8 @@ class PromptDesk:
         """
         _check_words("message", message)
         order = Order(writer=writer, listener=listener)
-        said = Said(message=message, model=model, presets=tuple(presets), order=order, reset=reset, begin_as=begin_as)
+        named = None if presets is None else tuple(presets)
+        said = Said(message=message, model=model, presets=named, order=order, reset=reset, begin_as=begin_as)
         return await self.talks.say(said, conversation_id or None)
 
     async def reset(self, conversation_id: str) -> bool:

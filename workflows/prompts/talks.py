@@ -38,7 +38,8 @@ class Said:
 
     message: str
     model: str = AUTO
-    presets: tuple[str, ...] = ()
+    presets: tuple[str, ...] | None = None
+    """None: those that the conversation has."""
     order: Order = AS_EVER
     reset: bool = False
     begin_as: str = ""
@@ -99,7 +100,7 @@ class Talks:
         words, changes, understood = await self._wish(grown, said.message)
         if anew and words == f"{grown.words}, {said.message}":  # it names a thing and changes none: a new wish
             words, changes = said.message, ()
-        paths = said.presets or talk.presets
+        paths = talk.presets if said.presets is None else said.presets
         chosen = await asyncio.to_thread(picked, await self.shelf(), {}, paths)
         wish = Wish.checked(words=words, presets=chosen.presets, style=chosen.style)
         written = await self._written(talk, said, wish, target)

@@ -157,3 +157,12 @@ async def test_two_processes_answer_one_conversation_and_nothing_of_it_is_lost(t
         turns = {spoken.turn for spoken in await asyncio.gather(*said)}
         kept = await one.prompts.conversation(cid)
     assert turns == {2, 3} and "hat" in kept.words and "boat" in kept.words
+
+
+async def test_presets_stay_until_others_or_none_are_named(tmp_path: Path) -> None:
+    async with fake_app(tmp_path) as app:
+        first = await app.prompts.converse("a lighthouse", model="flux", presets=["style:watercolor"])
+        talk = first.conversation_id
+        kept = await app.prompts.converse("make it night", conversation_id=talk)
+        freed = await app.prompts.converse("add a storm", conversation_id=talk, presets=[])
+    assert [one.written.presets for one in (first, kept, freed)] == [("style:watercolor",), ("style:watercolor",), ()]
