@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clients._ledger import finding, spans
@@ -120,6 +120,8 @@ def test_every_way_of_a_search_gives_the_same_pages(shelf: tuple[Where, list[Ite
     sqlite = isinstance(where, Path)
     with engine(where).connect() as connection:
 
+        @example({"query": "red"}, "best", 5, 0, Limits(exact=1, many=1, matches=1, first=2))
+        @example({"lora": "other/ink.pt"}, "newest", 5, 0, Limits(exact=45))
         @settings(max_examples=150, deadline=None)
         @given(asked(), st.sampled_from(["newest", "oldest", "best"]), st.integers(1, 7), SKIPS, LIMITS)
         def search(filters: dict[str, Any], sort: Any, limit: int, skip: int, limits: Limits) -> None:
