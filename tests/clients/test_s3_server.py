@@ -147,8 +147,8 @@ async def test_a_server_that_is_killed_in_the_middle_of_an_upload_gets_the_film_
         assert await client.get(KEY) == PICTURE
 
 
-async def test_twelve_hundred_objects_come_in_two_pages(cluster: Ceph) -> None:
-    keys = [f"a/{number:04}.png" for number in range(1200)]
+async def test_ten_thousand_objects_come_in_ten_pages(cluster: Ceph) -> None:
+    keys = [f"a/{number:05}.png" for number in range(10_000)]
     async with cluster.server.client() as client:
         await asyncio.gather(*(client.put(key, b"x", "image/png") for key in keys))
 
