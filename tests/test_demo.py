@@ -71,7 +71,7 @@ async def test_the_contact_sheet_example_runs() -> None:
     sheets = example("contact_sheet")
     prompts = ["a red circle", "a blue square", "a green star", "a pink heart", "single red car"]
     page = decode(sheets.sheet(prompts, await sheets.drawn(prompts)))
-    assert page.width > page.height > 2 * 216
+    assert page.size == (980, 596)
 
 
 def example(name: str) -> Any:

@@ -24,7 +24,7 @@ WORDED = ("POST /api/jobs", "POST /api/images", "POST /api/images/{id}/regenerat
 WELL_TOLD = ["2xx", "4xx", 503]
 SETTINGS: dict[str, Any] = {
     "seed": 1,
-    "generation": {"max-examples": 2, "deterministic": True, "no-shrink": True, "database": "none"},
+    "generation": {"max-examples": 5, "deterministic": True, "no-shrink": True, "database": "none"},
     "phases": {"stateful": {"enabled": False}},
     "suppress-health-check": ["all"],
     "warnings": False,
