@@ -297,7 +297,7 @@ class BucketStore:
             log.warning("%s waits on this machine: %s", key, error)
             self._troubles[key] = str(error)
             return False
-        except Exception:
+        except Exception:  # the top of a task: what nobody foresaw leaves the file in its cell
             log.exception("the upload of %s broke; it waits on this machine", key)
             return False
         self._troubles.pop(key, None)

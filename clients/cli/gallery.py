@@ -81,10 +81,10 @@ def show_command(parts: Parts) -> Callable[..., None]:
         async def work(app: App) -> int:
             item = await app.gallery.find(name)
             info = await answers.item_info(app.gallery, item)
-            tree = await app.gallery.tree(item)
             if as_json:
-                print_json(info | {"tree": tree.model_dump(mode="json", exclude_none=True)})
+                print_json(info)
                 return DONE
+            tree = await app.gallery.tree(item)
             _print_info({key: value for key, value in info.items() if key != "tree"})
             if len(tree.nodes) > 1:
                 out.print("[dim]family[/dim]")

@@ -18,7 +18,7 @@ from clients.local_store import LocalStore
 from clients.minio_client import MinIOClient
 from tests.clients.bucket_kit import Bucket
 from tests.services.faults import FaultProxy
-from tests.services.s3 import S3Server, ceph, fresh_bucket, moto
+from tests.services.s3 import BOTH, S3Server, fresh_bucket, named
 from workflows.errors import NotFound, StorageError
 from workflows.types import Location, Media
 
@@ -52,14 +52,9 @@ def waiting(home: Path) -> list[str]:
 # On real servers, over a network that breaks
 
 
-@pytest.fixture(params=["moto", "ceph"])
+@pytest.fixture(params=BOTH)
 def server(request: pytest.FixtureRequest) -> S3Server:
-    if request.param == "moto":
-        return moto()
-    cluster = ceph()
-    if isinstance(cluster, str):
-        pytest.skip(cluster)
-    return cluster.server
+    return named(request.param)
 
 
 @pytest.fixture

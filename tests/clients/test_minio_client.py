@@ -18,7 +18,7 @@ import pytest
 
 from clients.minio_client import MinIOClient, ObjectPage
 from tests.services.faults import FaultProxy
-from tests.services.s3 import ACCESS_KEY, SECRET_KEY, S3Server, ceph, free_port, fresh_bucket, moto, seeded
+from tests.services.s3 import ACCESS_KEY, BOTH, SECRET_KEY, S3Server, free_port, fresh_bucket, moto, named, seeded
 from workflows.errors import (
     BadRecipe,
     NotFound,
@@ -33,14 +33,9 @@ PICTURE = b"\x89PNG and so on" * 9
 BIG = os.urandom(12 << 20)
 
 
-@pytest.fixture(params=["moto", "ceph"])
+@pytest.fixture(params=BOTH)
 def server(request: pytest.FixtureRequest) -> S3Server:
-    if request.param == "moto":
-        return moto()
-    cluster = ceph()
-    if isinstance(cluster, str):
-        pytest.skip(cluster)
-    return cluster.server
+    return named(request.param)
 
 
 @pytest.fixture

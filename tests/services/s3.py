@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from clients.minio_client import MinIOClient
 from tests.services.apt import have
 
@@ -242,3 +244,16 @@ def seeded(bucket: str, keys: Sequence[str]) -> None:
     backend = s3_backends["123456789012"]["aws"]
     for key in keys:
         backend.put_object(bucket, key, b"x")
+
+
+BOTH = ("moto", "ceph")
+
+
+def named(server: str) -> S3Server:
+    """One of BOTH. Skips the test where that one cannot be had, with the reason."""
+    if server == "moto":
+        return moto()
+    cluster = ceph()
+    if isinstance(cluster, str):
+        pytest.skip(cluster)
+    return cluster.server

@@ -17,7 +17,7 @@ from clients.bucket_store import StraightStore
 from clients.cli.console import Parts
 from clients.cli.moving import migrate_command
 from clients.local_store import LocalStore
-from tests.services.s3 import S3Server, ceph, moto
+from tests.services.s3 import BOTH, S3Server, named
 from workflows.app import App
 from workflows.errors import BadRecipe, NotFound, StorageError
 from workflows.moving import Migration, Moved, moved
@@ -107,14 +107,9 @@ async def test_a_target_that_takes_nothing_ends_the_move_and_the_next_run_goes_o
     assert (second.there, second.copied, second.whole, len(target.files)) == (20, 40, True, 60)
 
 
-@pytest.fixture(params=["moto", "ceph"])
+@pytest.fixture(params=BOTH)
 def server(request: pytest.FixtureRequest) -> S3Server:
-    if request.param == "moto":
-        return moto()
-    cluster = ceph()
-    if isinstance(cluster, str):
-        pytest.skip(cluster)
-    return cluster.server
+    return named(request.param)
 
 
 async def test_a_local_gallery_goes_into_a_bucket_and_back(server: S3Server, tmp_path: Path) -> None:
