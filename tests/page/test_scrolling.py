@@ -28,6 +28,13 @@ IN_VIEW = """() => {
   });
   return seen.length > 3 && seen.every(one => one.querySelector("img.is-there"));
 }"""
+AT_REST = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  for (let still = 0, last = scrollY; still < 8; last = scrollY) {
+    await frame();
+    still = scrollY === last ? still + 1 : 0;
+  }
+}"""
 THROUGH = """async () => {
   const long = [], frames = [];
   let most = 0;
@@ -124,10 +131,8 @@ async def test_what_one_looks_at_stays_while_rows_above_are_fetched(page: Page, 
     await page.mouse.move(400, 400)
     looked_at = page.locator(".photo:hover")
     place = await looked_at.get_attribute("data-id")
-    await page.mouse.wheel(0, -1500)
-    await page.wait_for_function(IN_VIEW)
-    await page.mouse.wheel(0, 1500)
-    await page.wait_for_function(IN_VIEW)
+    await _wheel(page, -1500)
+    await _wheel(page, 1500)
     await expect(page.locator(f'[data-id="{place}"]')).to_be_in_viewport()
 
 
@@ -145,10 +150,18 @@ async def test_the_scroll_bar_spans_a_million_pictures_and_the_wheel_goes_pixel_
     await page.mouse.move(640, 500)
     place = page.locator(f'[data-id="{await seen.get_attribute("data-id")}"]')
     before = await place.bounding_box()
-    await page.mouse.wheel(0, 300)
-    await page.wait_for_function(IN_VIEW)
+    await _wheel(page, 300)
     after = await place.bounding_box()
     assert before and after and abs(before["y"] - after["y"] - 300) < 2
+
+
+async def _wheel(page: Page, by: int) -> None:
+    """Turn the wheel by so many CSS pixels, and wait until the page has moved and stands still with its rows."""
+    start = await page.evaluate("scrollY")
+    await page.mouse.wheel(0, by)
+    await page.wait_for_function("start => scrollY !== start", arg=start)
+    await page.evaluate(AT_REST)
+    await page.wait_for_function(IN_VIEW)
 
 
 async def _middle(page: Page) -> int:
