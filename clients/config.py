@@ -25,6 +25,9 @@ LISTS = (
     "atelier_allowed_roots",
     "atelier_models",
     "atelier_presets",
+    "atelier_workflow_nodes",
+    "atelier_workflow_tools",
+    "atelier_workflows",
     "comfyui_path",
     "comfyui_urls",
     "ollama_model",
@@ -132,6 +135,23 @@ class Settings(BaseSettings):
     """How long Ollama keeps a language model in memory after a reply (0, 30s, 5m, -1: for ever)."""
     atelier_presets: Annotated[tuple[Path, ...], NoDecode] = ()
     """Folders (comma-separated) with preset files of one's own; presets in ATELIER_HOME is looked at too."""
+    atelier_workflows: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders (comma-separated) with workflows of one's own, in the editor's format or the API's; workflows in
+    ATELIER_HOME is looked at too."""
+    atelier_workflow_tools: Annotated[tuple[str, ...], NoDecode] = ()
+    """Which of them are MCP tools of their own: their names (comma-separated), or all."""
+    atelier_workflow_nodes: Annotated[tuple[str, ...], NoDecode] = ()
+    """Node classes (comma-separated) that may run although they are refused otherwise, such as paid ones."""
+    atelier_cloud: bool = False
+    """Whether engine auto may choose an engine that costs money; named, they draw anyway."""
+    fal_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("fal_key", "fal_ai_api_key"))
+    """For FAL.ai."""
+    atelier_prices: Path | None = None
+    """File (TOML) with prices of one's own for calls to services, above those that are known."""
+    atelier_error_days: float = Field(default=30.0, ge=0.0)
+    """Days for which failed calls to services are remembered."""
+    run_id: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """What the next batch is called; unset: by its time."""
     openai_base_url: str | None = None
     """Any endpoint that speaks OpenAI's API, instead of Ollama."""
     openai_api_key: SecretStr | None = None
@@ -148,7 +168,9 @@ class Settings(BaseSettings):
     """How long what CivitAI says of a file is believed before it is asked again."""
     mlflow_tracking_uri: str | None = None
     """MLflow server or folder in which every job is logged; unset: none."""
-    atelier_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    atelier_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", validation_alias=AliasChoices("atelier_log_level", "log_level")
+    )
     """What goes to stderr."""
 
     @property
@@ -238,6 +260,11 @@ class Settings(BaseSettings):
         return (self.atelier_home / "presets", *self.atelier_presets)
 
     @property
+    def workflow_folders(self) -> tuple[Path, ...]:
+        """Where the user's own workflows are looked for; of two with one name the later wins."""
+        return (self.atelier_home / "workflows", *self.atelier_workflows)
+
+    @property
     def comfyui_paths(self) -> tuple[Path, ...] | None:
         """The ComfyUI installations that were named; None: look for them, (): there is none."""
         if self.comfyui_path == (OFF,):
@@ -265,6 +292,8 @@ class Settings(BaseSettings):
         "atelier_home",
         "atelier_allowed_roots",
         "atelier_presets",
+        "atelier_workflows",
+        "atelier_prices",
         "atelier_c2pa_cert",
         "atelier_c2pa_key",
         mode="after",

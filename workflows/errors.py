@@ -18,6 +18,7 @@
     │   ├── ModelMissing         the service has no such model (.known)
     │   ├── RateLimited          too many requests (.retry_after seconds)
     │   └── AccessDenied         no key or a wrong one (.setting names where it belongs)
+    ├── BudgetSpent          one more call would pass what the caller set as the most
     ├── StorageError         the picture or its row could not be kept
     └── ExtraMissing         an optional package is not installed (.extra)
 
@@ -157,6 +158,10 @@ class AccessDenied(ServiceError):
     def __init__(self, message: str, setting: str) -> None:
         super().__init__(message)
         self.setting = setting
+
+
+class BudgetSpent(StudioError):
+    """One more call would pass the budget that was set for this work; it was not made."""
 
 
 class StorageError(StudioError):

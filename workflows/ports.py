@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from workflows.types import (
     Artifact,
+    Call,
     Conversation,
     DraftedGraph,
     EngineStatus,
@@ -35,13 +36,19 @@ from workflows.types import (
     Preset,
     Problem,
     Recipe,
+    Refinement,
     RenderStep,
+    RunStats,
     Scanned,
+    ServiceStats,
     TemplateInfo,
     Ticket,
     TrackRecord,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
 
 Report = Callable[[RenderStep], None]
 """Called on the event loop as a render goes on."""
@@ -98,6 +105,22 @@ class Graphs(Protocol):
 
     async def find_mask(self, source: Media, words: str) -> Media:
         """The mask (white where it is) of what the words name in the picture; all black when there is no such thing."""
+        ...
+
+
+class Workshop(Protocol):
+    """What servers that run graphs know and keep, for graphs that are not ours. Raises EngineUnavailable."""
+
+    async def inventories(self) -> Sequence[Inventory]:
+        """Node classes and files of every server that answers, at least one."""
+        ...
+
+    async def saved(self) -> Sequence[str]:
+        """Names of the workflows in the editor's own library (ComfyUI's user data), each once."""
+        ...
+
+    async def saved_workflow(self, name: str) -> Mapping[str, object]:
+        """One of them, as the editor wrote it. Raises NotFound."""
         ...
 
 
@@ -281,6 +304,47 @@ class ModelSource(Protocol):
         ...
 
 
+class Refinements(Protocol):
+    """The ledger's refinements, with their prompts, rounds and evaluations. Raises StorageError."""
+
+    async def save(self, refinement: Refinement) -> None:
+        """Write it whole, new or known by its id, in one transaction; earlier versions of a brief's prompt stay."""
+        ...
+
+    async def get(self, refinement_id: str) -> Refinement | None: ...
+
+    async def of_run(self, run_id: str) -> Sequence[Refinement]:
+        """Those of a batch, in the order in which they were added."""
+        ...
+
+    async def recent(self, limit: int, states: Sequence[str] = ()) -> Sequence[Refinement]:
+        """Newest first; only those in the given states when any are given."""
+        ...
+
+
+class Calls(Protocol):
+    """The ledger's record of requests to services. `record` never waits and never raises: a ledger that cannot be
+    written harms no call."""
+
+    def record(self, call: Call) -> None: ...
+
+    async def stats(self, since: datetime | None = None, run_id: str = "") -> Sequence[ServiceStats]:
+        """By service, operation and model, most calls first. Raises StorageError, as the others do."""
+        ...
+
+    async def failures(self, limit: int, since: datetime | None = None) -> Sequence[Call]:
+        """Newest first."""
+        ...
+
+    async def runs(self, limit: int) -> Sequence[RunStats]:
+        """Batches, newest first."""
+        ...
+
+    async def prune(self, before: datetime) -> int:
+        """Forget failed calls from before that moment; how many there were."""
+        ...
+
+
 class Recorder(Protocol):
     """Writes jobs down in a log of experiments. Never waits, never raises: a log that is down harms no job."""
 
@@ -420,11 +484,15 @@ class Signer(Protocol):
         ...
 
 
-class Sources(Protocol):
-    """Input pictures by reference: gallery ids are resolved by the studio, everything else here."""
+SourceKind = Literal["image", "video", "any"]
 
-    async def open(self, reference: str) -> Media:
-        """A path below an allowed root, an https URL or a data URI: a whole PNG, JPEG or WebP, as it is.
+
+class Sources(Protocol):
+    """Input files by reference: gallery ids are resolved by the studio, everything else here."""
+
+    async def open(self, reference: str, kind: SourceKind = "image") -> Media:
+        """A path below an allowed root, an https URL or a data URI, as it is: a whole PNG, JPEG or WebP; a video (MP4,
+        WebM, GIF) for "video"; for "any" these, sounds and JSON, by their content and never by their name.
 
         Raises BadRecipe for what may not be read, ServiceError when a URL does not answer.
         """

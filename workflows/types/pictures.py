@@ -12,13 +12,16 @@ from workflows.types.judging import Verdict
 from workflows.types.recipe import Recipe
 from workflows.types.values import Value, new_id, now
 
+ItemKind = Literal["image", "video", "audio", "file"]
+"""audio and file (text, 3D, latents): what a workflow of the user's own makes besides."""
+
 
 class Item(Value):
-    """What is in the gallery."""
+    """What is in the gallery. The size of what has none, such as a sound, is 0 by 0."""
 
     id: str = Field(default_factory=new_id)
     job_id: str
-    kind: Literal["image", "video"] = "image"
+    kind: ItemKind = "image"
     key: str
     media_type: str
     width: int
@@ -75,7 +78,7 @@ class ItemQuery(Value):
     deleted: bool = False
     """What is in the trash, instead of what is not."""
     favourite: bool | None = None
-    kind: Literal["image", "video"] | None = None
+    kind: ItemKind | None = None
     prefix: str = Field(default="", max_length=200)
     """Start of the item id."""
     sort: Literal["newest", "oldest", "best"] = "newest"

@@ -9,10 +9,31 @@ from pydantic import ConfigDict, Field, model_validator
 
 from workflows.types.values import Value
 
-Task = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "face_restore", "remove_background", "unknown"]
-"""unknown: of a picture from elsewhere that does not say how it was made; no engine draws it."""
-WORDLESS: frozenset[Task] = frozenset({"upscale", "face_restore", "remove_background", "unknown"})
-"""Tasks that need no prompt: they work on a picture that is there."""
+Task = Literal[
+    "txt2img",
+    "img2img",
+    "inpaint",
+    "outpaint",
+    "upscale",
+    "face_restore",
+    "remove_background",
+    "txt2vid",
+    "img2vid",
+    "extend_video",
+    "interpolate",
+    "workflow",
+    "unknown",
+]
+"""workflow: a graph of the user's own, as it stands. unknown: of a picture from elsewhere that does not say how it was
+made; no engine draws it."""
+WORDLESS: frozenset[Task] = frozenset(
+    {"upscale", "face_restore", "remove_background", "interpolate", "workflow", "unknown"}
+)
+"""Tasks that need no prompt: they work on a picture or video that is there, or on a graph that says all itself."""
+VIDEOS: frozenset[Task] = frozenset({"txt2vid", "img2vid", "extend_video", "interpolate"})
+"""Tasks that make a video."""
+FROM_VIDEO: frozenset[Task] = frozenset({"extend_video", "interpolate"})
+"""Tasks whose source is a video."""
 ControlKind = Literal["canny", "depth", "openpose", "tile", "lineart", "scribble", "softedge", "normal", "segment"]
 ReferenceMode = Literal["auto", "style", "edit"]
 UpscaleMethod = Literal["auto", "model", "diffusion"]
@@ -25,6 +46,10 @@ MAX_PROMPT = 20_000
 MAX_SEED = 2**32 - 1
 MAX_EDGE = 4096
 MAX_CANDIDATES = 8
+MAX_FRAMES = 1025
+"""Frames of one video: more than half a minute at 30 a second, and far above what any family draws at once."""
+MAX_FILES = 16
+"""Files that a workflow may read."""
 OWN_THRESHOLD = 0.25
 """Passing cosine of ViT-B-32 on LAION-2B and of the demo judge: LAION's own filters kept pairs from 0.28 to 0.30, and
 pictures by models score a little lower."""
@@ -163,6 +188,18 @@ class Recipe(Value):
     transparent: bool = False
     hires: bool = False
     """Draw small first, then enlarge and draw again (two passes)."""
+    frames: int | None = Field(default=None, ge=1, le=MAX_FRAMES)
+    """Frames to draw: of an extend_video those that are added. Families need certain numbers (FamilyProfile)."""
+    fps: float | None = Field(default=None, ge=1.0, le=120.0)
+    """Frames a second: of an interpolate what it is brought to."""
+    motion: float | None = Field(default=None, ge=0.0, le=2.0)
+    """How much moves in a video that begins with a picture (motion_strength); 1 is the family's own."""
+    workflow: str | None = Field(default=None, max_length=400)
+    """Store key of the graph (JSON, API format) that a workflow task runs."""
+    workflow_name: str | None = Field(default=None, max_length=200)
+    """What the user called it."""
+    files: tuple[str, ...] = Field(default=(), max_length=MAX_FILES)
+    """Store keys of the files that the workflow reads: in its graph they stand as atelier://file_1, ..."""
     scale: float | None = Field(default=None, gt=1.0, le=8.0)
     """How much an upscale enlarges each edge."""
     method: UpscaleMethod = "auto"
@@ -179,10 +216,11 @@ class Recipe(Value):
 
     @property
     def pictures(self) -> dict[str, str]:
-        """The input pictures by role: source, mask, control_1, control_2, ..., reference_1, ...; values are keys."""
+        """What goes in, by role: source, mask, workflow, control_1, reference_1, file_1, ...; values are keys."""
         several = {f"control_{number}": control.image for number, control in enumerate(self.controls, 1)}
         several |= {f"reference_{number}": reference.image for number, reference in enumerate(self.references, 1)}
-        single = {"source": self.source, "mask": self.mask}
+        several |= {f"file_{number}": key for number, key in enumerate(self.files, 1)}
+        single = {"source": self.source, "mask": self.mask, "workflow": self.workflow}
         return {role: key for role, key in (single | several).items() if key}
 
     @property
@@ -199,9 +237,15 @@ class Recipe(Value):
         return self.but(prompt=told.prompt, negative=told.negative, wording=None, presets=(), enhance=False)
 
     def with_pictures(self, keys: Mapping[str, str]) -> Self:
-        """The same recipe with its input pictures under these keys, by role."""
+        """The same recipe with what goes in under these keys, by role."""
         controls = (control.but(image=keys.get(f"control_{n}", "")) for n, control in enumerate(self.controls, 1))
         references = (one.but(image=keys.get(f"reference_{n}", "")) for n, one in enumerate(self.references, 1))
+        files = (keys[role] for n in range(1, MAX_FILES + 1) if (role := f"file_{n}") in keys)
         return self.but(
-            source=keys.get("source"), mask=keys.get("mask"), controls=tuple(controls), references=tuple(references)
+            source=keys.get("source"),
+            mask=keys.get("mask"),
+            workflow=keys.get("workflow"),
+            controls=tuple(controls),
+            references=tuple(references),
+            files=tuple(files),
         )
