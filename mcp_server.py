@@ -104,7 +104,11 @@ def production_server(settings: Settings) -> StudioServer:
 
     inline = settings.atelier_inline_images != "never"
     return build_server(
-        Door(opener, unfinished), inline=inline, version=own_version(), log_level=settings.atelier_log_level
+        Door(opener, unfinished),
+        inline=inline,
+        version=own_version(),
+        log_level=settings.atelier_log_level,
+        publishes=bool(settings.atelier_workflow_tools),
     )
 
 

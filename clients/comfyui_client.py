@@ -30,10 +30,12 @@ from clients._comfyui.messages import (
 from clients._comfyui.prompts import Prompts
 from clients._comfyui.running import Run
 from clients._comfyui.socket import Pace, Socket
+from clients._comfyui.user_files import MOST_NAMES, UserFiles
 from clients._comfyui.values import (
     Accepted,
     Ending,
     Failure,
+    FileTooLarge,
     Finished,
     OutputFile,
     Queue,
@@ -46,12 +48,14 @@ from clients._comfyui.web import Web
 from workflows.types import Media, new_id
 
 __all__ = [
+    "MOST_NAMES",
     "Accepted",
     "Cached",
     "ComfyUIClient",
     "Ending",
     "Event",
     "Failure",
+    "FileTooLarge",
     "Finished",
     "NodeDone",
     "NodeProgress",
@@ -70,6 +74,8 @@ __all__ = [
 ]
 
 SOCKET_OPEN_SECONDS = 10.0
+MOST_BYTES = 2**30
+"""Of a file that is fetched."""
 
 
 class ComfyUIClient:
@@ -98,6 +104,7 @@ class ComfyUIClient:
         self._library = Library(self._web, self._opening)
         self._prompts = Prompts(self._web, self._library, self._socket, pace)
         self._files = Files(self._web)
+        self._user_files = UserFiles(self._web)
 
     async def __aenter__(self) -> Self:
         await self._web.open()
@@ -175,9 +182,10 @@ class ComfyUIClient:
         """Stop a prompt wherever it is, and say what was really stopped. Other prompts go on."""
         return await self._prompts.cancel(prompt_id)
 
-    async def view(self, file: OutputFile) -> Media:
-        """A file's bytes, whole. Raises NotFound when it is gone, RenderFailed when it is damaged."""
-        return await self._files.view(file)
+    async def view(self, file: OutputFile, *, most: int = MOST_BYTES) -> Media:
+        """A file's bytes, whole. Raises NotFound when it is gone, RenderFailed when it is damaged, and its kind
+        FileTooLarge when it has more than `most` bytes."""
+        return await self._files.view(file, most)
 
     async def upload(
         self,
@@ -220,6 +228,14 @@ class ComfyUIClient:
     async def view_metadata(self, folder: str, filename: str) -> dict[str, Any]:
         """What a safetensors file says of itself; {} when it says nothing, is broken or is not there."""
         return await self._library.view_metadata(folder, filename)
+
+    async def saved_workflows(self) -> list[str]:
+        """Names in the library of ComfyUI's editor, with folders, without .json; [] where the server keeps none."""
+        return await self._user_files.names()
+
+    async def saved_workflow(self, name: str) -> dict[str, Any]:
+        """One of them, as the editor wrote it. Raises NotFound, and GraphRejected for what cannot be read."""
+        return await self._user_files.read(name)
 
     async def system_stats(self) -> dict[str, Any]:
         """The server's own words: system and devices, memory in bytes."""

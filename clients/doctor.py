@@ -36,6 +36,7 @@ SHOWN = 3
 HUB_FILE = re.compile(r"[\w.-]+/[\w.-]+/[\w./-]+\.\w+")
 """Repository and file on the Hub."""
 JUDGE_PACKAGES = ("torch", "torchvision", "open_clip_torch", "ultralytics", "scikit-image")
+VIDEO_PACKAGES = ("av",)
 ENGINE_PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "compel")
 
 
@@ -78,6 +79,8 @@ def examine(
         *(_storage(name, fault) for name, fault in (storage or {}).items()),
         _packages("In-process engine", ENGINE_PACKAGES, "local"),
         _packages("Judges", JUDGE_PACKAGES, "judges"),
+        _packages("Videos", VIDEO_PACKAGES, "video"),
+        *_cloud(settings),
         _device(),
         _model(settings),
         _installations(settings, models.installations),
@@ -118,6 +121,15 @@ def _packages(name: str, packages: tuple[str, ...], extra: str) -> Finding:
         step = f"pip install 'atelier-mcp[{extra}]'"
         return Finding(name=name, ok=False, detail=f"missing: {', '.join(missing)}", next_step=step)
     return Finding(name=name, ok=True, detail=", ".join(f"{package} {number}" for package, number in found.items()))
+
+
+def _cloud(settings: Settings) -> list[Finding]:
+    """The services that draw for money, where a key is set: whether what speaks to them is installed."""
+    named = [
+        ("FAL.ai", settings.fal_key, "fal-client", "fal"),
+        ("Gemini", settings.gemini_api_key, "google-genai", "gemini"),
+    ]
+    return [_packages(name, (package,), extra) for name, key, package, extra in named if key is not None]
 
 
 def _version(package: str) -> str | None:

@@ -6,59 +6,33 @@ Needs a key and a network.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
-from clients._http import USER_AGENT, service_errors
+from clients import _usage
+from clients._gemini.connection import CONNECT_SECONDS, READ_SECONDS, SERVICE, Connection, may_pass, usage_of
 from utils import images
 from utils.model_replies import answers_schema, read_answers, unanswered, without_thoughts
 from utils.reading.questions import DESCRIBE, asking
-from workflows.errors import (
-    AccessDenied,
-    ExtraMissing,
-    ModelMissing,
-    RateLimited,
-    ServiceError,
-    ServiceFailed,
-    ServiceTimedOut,
-    ServiceUnavailable,
-    StudioError,
-    nearest,
-)
+from workflows.errors import ServiceFailed, ServiceTimedOut, ServiceUnavailable, StudioError
 from workflows.types import Media, Message
 
 if TYPE_CHECKING:
-    import httpx2
     from google.genai.client import Client
-    from google.genai.errors import APIError
     from google.genai.types import GenerateContentConfig, GenerateContentResponse
 
 Listener = Callable[[str], None]
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 120.0
-"""For an answer, or for the next piece of one."""
 OVERALL_SECONDS = 600.0
 """For a reply that is listened to."""
 RETRY_SECONDS = (0.5, 2.0)
 """Waits before words are asked for again, after a failure that may pass."""
-PAGE = 1000
-"""Models of one answer, the most that Gemini gives."""
 MAX_EDGE = 1024
 MAX_PICTURE = 1_500_000
 """Bytes; a request with a picture inside may have 20 MB."""
 AT_ONCE = 4
-API_VERSION = "v1beta"
-"""The one that takes a JSON schema for the reply; google-genai's own default is v1."""
-SETTING = "GEMINI_API_KEY"
-SERVICE = "Gemini"
-_RETRY_DELAY = re.compile(r"retryDelay\W+(\d+(?:\.\d+)?)s")
-PASSING = frozenset({500, 502, 503, 504})
-"""Answers after which the same question may be answered in a moment."""
 ROLES: Mapping[str, str] = {"user": "user", "assistant": "model"}
 GOOD_ENDS = frozenset({"", "STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"})
 
@@ -85,14 +59,11 @@ class GeminiClient:
     ) -> None:
         """`base_url`: another address than Google's, such as a proxy's. `read_seconds`: see READ_SECONDS, and so on."""
         self._model = model
-        self._key = api_key
-        self._base_url = base_url
-        self._seconds = (connect_seconds, read_seconds)
         self._overall_seconds = overall_seconds
         self._waits = tuple(retry_seconds)
-        self._opening = asyncio.Lock()
-        self._client: Client | None = None
-        self._http: httpx2.AsyncClient | None = None
+        self._connection = Connection(
+            model, api_key=api_key, base_url=base_url, connect_seconds=connect_seconds, read_seconds=read_seconds
+        )
 
     @property
     def name(self) -> str:
@@ -106,9 +77,11 @@ class GeminiClient:
 
     async def aclose(self) -> None:
         """Close the connections; the next question opens new ones."""
-        http, self._http, self._client = self._http, None, None
-        if http is not None:
-            await http.aclose()
+        await self._connection.aclose()
+
+    def passes(self, error: StudioError) -> bool:
+        """Whether the same question may be answered in a moment."""
+        return may_pass(error)
 
     async def answer(self, picture: Media, questions: Sequence[str]) -> Sequence[str]:
         """A short answer to each question, in their order, from one call; "" where the model gave none.
@@ -146,26 +119,20 @@ class GeminiClient:
 
     async def installed(self) -> Sequence[str]:
         """The names of Gemini's models that write. Raises as `answer` does."""
-        client = await self._opened()
-        async with self._answering():
-            models = [model async for model in await client.aio.models.list(config={"page_size": PAGE})]
-        return [
-            str(model.name).removeprefix("models/")
-            for model in models
-            if model.name and "generateContent" in (model.supported_actions or ())
-        ]
+        return await self._connection.names()
 
     async def _looked(self, picture: Media, prompt: str, schema: dict[str, Any] | None = None) -> _Reply:
-        client = await self._opened()
+        client = await self._connection.opened()
         from google.genai import types
 
         data, media_type, *_ = await asyncio.to_thread(images.preview, picture.data, MAX_EDGE, MAX_PICTURE)
         parts = [types.Part.from_bytes(data=data, mime_type=media_type), types.Part.from_text(text=prompt)]
-        async with self._answering("ATELIER_VISION_MODEL"):
+        async with self._connection.answering("ATELIER_VISION_MODEL"):
             contents = types.Content(role="user", parts=parts)
             config = _config(schema, temperature=0)
             reply = _Reply()
             reply.take(await client.aio.models.generate_content(model=self._model, contents=contents, config=config))
+        _usage.note(reply.used)
         return reply
 
     async def _words(
@@ -182,9 +149,10 @@ class GeminiClient:
             reply = _Reply(listener=listener)
             try:
                 await self._take_down(reply, said, lambda: _config(schema, temperature, rules))
+                _usage.note(reply.used)
                 return self._spoken(reply, "reply")
             except ServiceUnavailable as error:
-                if wait is None or reply.pieces or not _passes(error):
+                if wait is None or reply.pieces or not may_pass(error):
                     raise
             await asyncio.sleep(wait)
         raise AssertionError("the last try replies or raises")
@@ -193,12 +161,12 @@ class GeminiClient:
         self, reply: _Reply, said: Sequence[tuple[str, str]], config: Callable[[], GenerateContentConfig]
     ) -> None:
         """Fill a reply: as it comes where somebody listens, else at once."""
-        client = await self._opened()
+        client = await self._connection.opened()
         from google.genai import types
 
         contents = [types.Content(role=role, parts=[types.Part.from_text(text=text)]) for role, text in said]
         ask: dict[str, Any] = {"model": self._model, "contents": contents, "config": config()}
-        async with self._answering("OLLAMA_MODEL"):
+        async with self._connection.answering("OLLAMA_MODEL"):
             if reply.listener is None:
                 reply.take(await client.aio.models.generate_content(**ask))
                 return
@@ -214,22 +182,9 @@ class GeminiClient:
 
     async def _stream(self, client: Client, ask: Mapping[str, Any]) -> AsyncGenerator[GenerateContentResponse]:
         """What a listener raises is not taken for an error of Gemini's: it is called outside of this."""
-        async with self._answering("OLLAMA_MODEL"):
+        async with self._connection.answering("OLLAMA_MODEL"):
             async for response in await client.aio.models.generate_content_stream(**ask):
                 yield response
-
-    @asynccontextmanager
-    async def _answering(self, model_setting: str = "") -> AsyncGenerator[None]:
-        """Errors of google-genai and of the network become ours. `model_setting`: what names the model, if any does."""
-        from google.genai import errors
-
-        try:
-            with service_errors(SERVICE, "Is this machine on the network?"):
-                yield
-        except errors.APIError as error:
-            raise await self._told(error, model_setting) from error
-        except (ValueError, TypeError) as error:  # an answer of another shape; google-genai promises no single class
-            raise ServiceFailed(f"{SERVICE} gave an answer that could not be read: {str(error)[:200]}") from error
 
     def _spoken(self, reply: _Reply, what: str) -> str:
         """The words without thoughts. Raises ServiceFailed when there are none."""
@@ -237,61 +192,6 @@ class GeminiClient:
         if reply.refusal or not spoken:
             raise ServiceFailed(f"{SERVICE} ({self._model}) gave no {what}. {reply.refusal}".strip())
         return spoken
-
-    async def _opened(self) -> Client:
-        if not self._key:
-            raise AccessDenied(f"{self._model} needs a key for {SERVICE}. Set {SETTING}.", SETTING)
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._made)
-            return self._client
-
-    def _made(self) -> Client:
-        """google-genai takes a second to import, and its connections read the trust roots from files."""
-        if find_spec("google") is None or find_spec("google.genai") is None:
-            raise ExtraMissing("gemini", f"The vision model {self._model}")
-        import httpx2
-        from google import genai
-        from google.genai import types
-
-        connect, read = self._seconds
-        # Our own connections: google-genai would take aiohttp where it is installed, whose errors are others.
-        self._http = httpx2.AsyncClient(
-            headers={"User-Agent": USER_AGENT}, timeout=httpx2.Timeout(read, connect=connect, pool=None)
-        )
-        options = types.HttpOptions(
-            base_url=self._base_url,
-            api_version=API_VERSION,
-            httpx_async_client=self._http,
-            timeout=round(read * 1000),
-            retry_options=types.HttpRetryOptions(attempts=1),
-        )
-        # Its own reading of the environment must not send pictures to another service than the settings say.
-        return genai.Client(api_key=self._key, enterprise=False, http_options=options)
-
-    async def _told(self, error: APIError, model_setting: str) -> StudioError:
-        """Google's error as ours (google.rpc.Code and its details; a wrong key is a 400 there)."""
-        details = repr(cast(object, error.details))
-        said = " ".join(str(error.message or error.status or "").split())[:200].rstrip(".")
-        if error.code in {401, 403} or "API_KEY_INVALID" in details or "API key" in said:
-            return AccessDenied(f"{SERVICE} does not take the key ({said}). Set {SETTING} to one that works.", SETTING)
-        if error.code == 429:
-            wait = _retry_after(details)
-            when = f"in {wait:g} s" if wait is not None else "later"
-            return RateLimited(f"{SERVICE} wants fewer requests ({said}). Try again {when}.", retry_after=wait)
-        if error.code == 404 and model_setting:
-            return await self._missing(said, model_setting)
-        return ServiceFailed(f"{SERVICE} answered {error.code}: {said or 'nothing more'}. Try again later.")
-
-    async def _missing(self, said: str, model_setting: str) -> StudioError:
-        """That there is no such model, with those that there are as far as Gemini says."""
-        known: Sequence[str] = ()
-        with suppress(ServiceError):
-            known = await self.installed()
-        near = nearest(self._model, known) or tuple(known[:5])
-        has = f" It has {', '.join(near)}." if near else ""
-        step = f"Set {model_setting} to one that it has."
-        return ModelMissing(f"{SERVICE} has no model {self._model!r} ({said}).{has} {step}", known)
 
 
 @dataclass
@@ -304,9 +204,12 @@ class _Reply:
     """Why it ended, in Gemini's word; "" while it has not, or where that was not said."""
     blocked: str = ""
     candidates: bool = False
+    used: Mapping[str, float] = field(default_factory=dict[str, float])
+    """As the last piece tells it: of the whole reply."""
 
     def take(self, response: GenerateContentResponse) -> None:
         """The next piece, or all of it."""
+        self.used = usage_of(response) or self.used
         block = response.prompt_feedback and response.prompt_feedback.block_reason
         if block:
             self.blocked = block.value
@@ -347,23 +250,8 @@ def _config(schema: Mapping[str, object] | None, temperature: float | None, rule
     )
 
 
-def _passes(error: ServiceUnavailable) -> bool:
-    """Whether the same question may be answered in a moment: an overloaded service, a connection that broke."""
-    import httpx2
-
-    cause = error.__cause__
-    broken = isinstance(cause, httpx2.TransportError) and not isinstance(error, ServiceTimedOut)
-    return broken or getattr(cause, "code", 0) in PASSING
-
-
 def _text(response: GenerateContentResponse) -> str:
     """The first candidate's words, without its thoughts."""
     content = response.candidates[0].content if response.candidates else None
     parts = (content.parts or []) if content else []
     return "".join(part.text for part in parts if part.text and not part.thought)
-
-
-def _retry_after(details: str) -> float | None:
-    """Seconds, from google.rpc.RetryInfo ("retryDelay": "17s")."""
-    found = _RETRY_DELAY.search(details)
-    return float(found[1]) if found else None

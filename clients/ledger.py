@@ -1,5 +1,5 @@
-"""The ledger: jobs, gallery items, weight files, history, conversations, own presets, in one database: a SQLite file,
-or a PostgreSQL server that several machines share.
+"""The ledger: jobs, gallery items, weight files, history, conversations, own presets, refinements and the calls to
+services, in one database: a SQLite file, or a PostgreSQL server that several machines share.
 
 SQLAlchemy loads when one is opened, PostgreSQL's driver only for a server.
 """
@@ -14,9 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflows.errors import StorageError
-from workflows.ports import Conversations, Filing, History, Items, Jobs, Likenesses, ModelRows, OwnPresets
+from workflows.ports import (
+    Calls,
+    Conversations,
+    Filing,
+    History,
+    Items,
+    Jobs,
+    Likenesses,
+    ModelRows,
+    OwnPresets,
+    Refinements,
+)
 
 if TYPE_CHECKING:
+    from clients._ledger.calls import LedgerCalls
     from clients._ledger.database import Database
     from clients._ledger.heartbeats import ServerPresence
 
@@ -36,6 +48,8 @@ class Ledger:
     history: History
     conversations: Conversations
     presets: OwnPresets
+    refinements: Refinements
+    calls: Calls
     presence: ServerPresence | None
     """Of the processes that share a server, to be entered; None with a file, whose processes are of one machine."""
 
@@ -48,14 +62,18 @@ async def open_ledger(where: str | Path) -> AsyncGenerator[Ledger]:
     lets nobody in, and for what is not a ledger, or written by a newer Atelier: that is never changed or deleted.
     ExtraMissing when PostgreSQL's driver is not installed. No text of any error holds the URL's password.
     """
-    ledger, database = await asyncio.to_thread(_open, where)
+    ledger, calls, database = await asyncio.to_thread(_open, where)
     try:
         yield ledger
     finally:
-        await database.close()
+        try:
+            await calls.flush()
+        finally:
+            await database.close()
 
 
-def _open(where: str | Path) -> tuple[Ledger, Database]:
+def _open(where: str | Path) -> tuple[Ledger, LedgerCalls, Database]:
+    from clients._ledger.calls import LedgerCalls
     from clients._ledger.conversations import LedgerConversations
     from clients._ledger.filing import LedgerFiling
     from clients._ledger.history import LedgerHistory
@@ -64,8 +82,10 @@ def _open(where: str | Path) -> tuple[Ledger, Database]:
     from clients._ledger.likenesses import LedgerLikenesses
     from clients._ledger.models import LedgerModels
     from clients._ledger.presets import LedgerPresets
+    from clients._ledger.refinements import LedgerRefinements
 
     database = _database(where)
+    calls = LedgerCalls(database)
     ledger = Ledger(
         jobs=LedgerJobs(database),
         items=LedgerItems(database),
@@ -75,9 +95,11 @@ def _open(where: str | Path) -> tuple[Ledger, Database]:
         history=LedgerHistory(database),
         conversations=LedgerConversations(database),
         presets=LedgerPresets(database),
+        refinements=LedgerRefinements(database),
+        calls=calls,
         presence=_presence(where),
     )
-    return ledger, database
+    return ledger, calls, database
 
 
 def _presence(where: str | Path) -> ServerPresence | None:

@@ -33,7 +33,17 @@ MEDIA_TYPES = {
     ".gif": "image/gif",
     ".mp4": "video/mp4",
     ".webm": "video/webm",
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+    ".m4a": "audio/mp4",
     ".json": "application/json",
+    ".txt": "text/plain",
+    ".glb": "model/gltf-binary",
+    ".obj": "model/obj",
+    ".svg": "image/svg+xml",
+    ".exr": "image/x-exr",
 }
 
 # No leading dot, no trailing dot or space (Windows drops them), nothing but these letters.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import threading
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,8 @@ from workflows.errors import StorageError
 from workflows.types import new_id
 
 SUFFIX = ".lock"
+_LOOK = threading.Lock()
+"""Held while a lock is taken to look: a second look at the same moment would find the first one holding it."""
 _NAME = re.compile(r"^[0-9]+-[0-9a-f-]{36}$")
 
 
@@ -83,7 +86,7 @@ def _held(path: Path) -> bool:
     if not path.exists():
         return False
     lock = _lock(path)
-    with contextlib.suppress(Timeout):
+    with _LOOK, contextlib.suppress(Timeout):
         lock.acquire(timeout=0)
         lock.release()
         return False

@@ -1,4 +1,4 @@
-"""A ComfyUI on a real port of 127.0.0.1: its routes, its socket, its serial queue; pictures of one colour.
+"""A ComfyUI on a real port of 127.0.0.1: its routes, its socket, its serial queue; pictures and videos of one colour.
 
     async with FakeComfyUI(models={"checkpoints": ["a.safetensors"]}) as fake:
         async with ComfyUIClient(fake.url) as client: ...
@@ -205,6 +205,9 @@ class FakeComfyUI(Shelves):
             ("GET", "/system_stats", self._stats),
             ("GET", "/features", self._features),
             ("POST", "/free", self._free),
+            ("GET", "/userdata", self._saved),
+            ("GET", "/userdata/{file}", self._saved_file),
+            ("POST", "/userdata/{file}", self._saved_file),
         ]
         for method, path, handler in both:
             for prefix in ("", "/api"):

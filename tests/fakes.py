@@ -28,6 +28,7 @@ from workflows.prompts.memory import Memory
 from workflows.prompts.targets import Targets
 from workflows.prompts.writers import Writers
 from workflows.prompts.writing import Scribe
+from workflows.refinery import ClipEvaluator, Refinery
 from workflows.starters import Machine
 from workflows.studio import Studio
 from workflows.types import (
@@ -290,13 +291,13 @@ def _gallery(home: Path, ledger: Ledger, studio: Studio) -> dict[str, Any]:
     return {"gallery": gallery, "imports": imports}
 
 
-def _machine(home: Path, graphs: Graphs | None) -> dict[str, Any]:
+def _machine(home: Path, library: Library) -> dict[str, Any]:
     """What an app tells of the machine it runs on, and of its graphs."""
     machine = Machine(ram_gb=16, disk_gb=100)
     memory = {"total": 1.0}
     return {
         "version": "0",
-        "library": Library(graphs),
+        "library": library,
         "places": {"home": str(home)},
         "memory": lambda: memory,
         "machine_facts": lambda: machine,
@@ -325,6 +326,7 @@ async def fake_app(
     gate: FakeJudge | None = None,
     recorder: Recorder | None = None,
     graphs: Graphs | None = None,
+    library: Library | None = None,
     resume: bool = False,
     allowed_roots: tuple[Path, ...] = (),
     chooser: Chooser | None = None,
@@ -355,13 +357,26 @@ async def fake_app(
         )
         await stack.enter_async_context(studio)
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
+        rooms = _gallery(home, ledger, studio)
+        refinery = Refinery(
+            studio=studio,
+            gallery=rooms["gallery"],
+            refinements=ledger.refinements,
+            evaluators={"clip": ClipEvaluator(studio.judges["clip"])} if "clip" in studio.judges else {},
+            scribe=prompts.scribe,
+            calls=ledger.calls,
+        )
+        await stack.enter_async_context(refinery)
         app = App(
             studio=studio,
-            **_gallery(home, ledger, studio),
+            **rooms,
             chooser=choosing,
             prompts=prompts,
-            **_machine(home, graphs),
+            refinery=refinery,
+            calls=ledger.calls,
+            **_machine(home, library or Library(graphs)),
         )
         await studio.recover(resume)
+        await refinery.recover(resume)
         stack.enter_context(use_app(app))
         yield app

@@ -17,6 +17,8 @@ from clients.comfyui_client import ComfyUIClient
 from clients.comfyui_engine import ComfyUIEngine
 from clients.comfyui_engine.drains import Drains
 from clients.config import Settings, load_settings
+from clients.limits import Limits
+from clients.prices import Prices
 from clients.tools.door import Door
 from clients.tools.server import build_server
 from clients.wiring import DEMO, comfyui_servers, open_app
@@ -223,7 +225,7 @@ async def test_a_full_gpu_is_cleared_before_a_judge_of_weight_loads(
     )
     profile = PROFILE.but(name=family)
     async with fake() as comfy, ComfyUIEngine([comfy.url], tmp_path) as engine:
-        async with open_judges(settings, DEMO, engine.make_room, lambda: full) as bench:
+        async with open_judges(settings, DEMO, Limits(Prices({})), engine.make_room, lambda: full) as bench:
             await bench.judges[check].judge([Media(data=png(), media_type="image/png")], RECIPE, profile)
         assert len(comfy.freed) == freed
 

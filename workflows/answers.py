@@ -7,27 +7,50 @@ from typing import Any
 
 from workflows.gallery import Gallery
 from workflows.model_rows import choice_row
-from workflows.types import WORDLESS, Attempt, Item, ItemQuery, Job, Location, Outcome, Verdict, Written
+from workflows.outputs import TEXT_FACT
+from workflows.types import (
+    VIDEOS,
+    WORDLESS,
+    Attempt,
+    Item,
+    ItemQuery,
+    Job,
+    Location,
+    Outcome,
+    Verdict,
+    Written,
+)
 
 Answer = dict[str, Any]
+
+SEEN = frozenset({"image", "video"})
+"""Kinds of items that are told as images; the others are told as outputs."""
+CLIP = ("frames", "fps", "seconds", "added")
+"""Facts of a video: its measures, and how many frames were added to the one that it goes on from."""
 
 NEXT_WAIT = "get_progress(job_id='{id}', wait_seconds=40)"
 STATUS: Mapping[str, str] = {"succeeded": "success"}
 """Job states under another name in answers; the others are told as they are."""
-APART = frozenset({"graph", "notes", "prompt_id"})
+APART = frozenset({"graph", "notes", "prompt_id", TEXT_FACT})
 """Facts that are told elsewhere than in the metadata."""
 
 
 async def job_answer(gallery: Gallery, job: Job) -> Answer:
-    """The answer of generate_image for a job in any state; keys that do not apply are absent."""
+    """The answer of generate_image for a job in any state; keys that do not apply are absent.
+
+    `images` are pictures and videos, `outputs` what else a workflow made.
+    """
     answer: Answer = {"status": STATUS.get(job.state, job.state), "job_id": job.id, "prompt_id": job.id}
     found = [await gallery.items.get(item_id) for item_id in job.item_ids]
     items = [item for item in found if item is not None and item.deleted is None]
-    shown = [await _picture(gallery, item) for item in items]
+    seen = [item for item in items if item.kind in SEEN]
+    shown = [await _picture(gallery, item) for item in seen]
     if job.outcomes and shown:
-        answer |= shown[0] | _verdict_part(job, job.outcomes[0])
+        answer |= shown[0] | _verdict_part(job, _outcome_of(job, seen[0]))
         if len(shown) > 1:
-            answer["images"] = [row | _place(job, item) for row, item in zip(shown, items, strict=True)]
+            answer["images"] = [row | _place(job, item) for row, item in zip(shown, seen, strict=True)]
+    if len(seen) < len(items):
+        answer["outputs"] = [await _output(gallery, item) for item in items if item.kind not in SEEN]
     if job.state in {"queued", "running"}:
         answer["progress"] = progress(job)
     if job.fault is not None:
@@ -43,6 +66,13 @@ async def job_answer(gallery: Gallery, job: Job) -> Answer:
         answer["note"] = job.note
     answer["next"] = _next_step(job, answer)
     return answer
+
+
+def _outcome_of(job: Job, item: Item) -> Outcome:
+    """The first; of a workflow's many the one that the item came of."""
+    if job.recipe.task != "workflow":
+        return job.outcomes[0]
+    return next((one for one in job.outcomes if one.chosen.key == item.key), job.outcomes[0])
 
 
 def _verdict_part(job: Job, outcome: Outcome) -> Answer:
@@ -143,6 +173,8 @@ def metadata(job: Job, attempt: Attempt) -> Answer:
         "denoise": recipe.denoise,
         "scale": recipe.scale,
         "strength": recipe.strength,
+        "motion_strength": recipe.motion,
+        "workflow": recipe.workflow_name,
         "loras": [f"{lora.name}:{lora.strength:g}" for lora in recipe.loras],
     }
     made |= {"steps": recipe.steps, "cfg": recipe.cfg}
@@ -156,7 +188,16 @@ def metadata(job: Job, attempt: Attempt) -> Answer:
 async def _picture(gallery: Gallery, item: Item) -> Answer:
     location = await gallery.locate(item)
     picture: Answer = {"image_id": item.id, "path": location.path, "url": location.url, "seed": item.seed}
-    return picture | {"passed": item.passed, "score": _rounded(item.score)}
+    moving = {"kind": item.kind, "media_type": item.media_type} if item.kind != "image" else {}
+    return picture | moving | {"passed": item.passed, "score": _rounded(item.score)}
+
+
+async def _output(gallery: Gallery, item: Item) -> Answer:
+    """What a workflow made that is neither picture nor video; of a text its beginning."""
+    location = await gallery.locate(item)
+    row: Answer = {"id": item.id, "kind": item.kind, "media_type": item.media_type, "size": item.size}
+    row |= {"path": location.path, "url": location.url}
+    return row | ({"text": item.facts[TEXT_FACT]} if item.facts.get(TEXT_FACT) else {})
 
 
 def _place(job: Job, item: Item) -> Answer:
@@ -177,10 +218,22 @@ def _next_step(job: Job, answer: Answer) -> str:
     if job.state != "succeeded":
         return "Mend what the error says and ask again." if job.fault else "Ask again when it is wanted."
     if "image_id" not in answer:
+        if "outputs" in answer:
+            return "It made no picture: outputs lists what it made."
         return "Its picture was deleted from the gallery."
     if answer.get("validation", {}).get("passed") is False:
         return "The judges did not accept it: look at it with get_image, reword the prompt, or ask for more attempts."
+    if answer.get("kind") == "video":
+        return _after_a_video(job, answer["image_id"])
     return f"get_image(image_id='{answer['image_id']}') shows it again; img2img takes the same id."
+
+
+def _after_a_video(job: Job, item_id: str) -> str:
+    smoother = f"interpolate_frames(input_video='{item_id}', target_fps=...) makes it smoother"
+    longer = f"extend_video(input_video='{item_id}', prompt=...) lets it go on"
+    shows = f"get_image(image_id='{item_id}') shows its first frame"
+    steps = [shows, longer] if job.recipe.task == "interpolate" else [shows, longer, smoother]
+    return f"{'; '.join(steps)}."
 
 
 def job_row(job: Job) -> Answer:
@@ -211,7 +264,8 @@ def _stop_told(before: Job, after: Job, stopped: bool) -> str:
         return f"Nothing to stop: it had ended ({after.state})."
     at = f" ({before.progress.message})" if before.progress.message else ""
     kept = len(after.item_ids)
-    stay = f" {kept} of {after.recipe.count} pictures were done and stay in the gallery." if kept else ""
+    noun = "videos" if after.recipe.task in VIDEOS else "pictures"
+    stay = f" {kept} of {after.recipe.count} {noun} were done and stay in the gallery." if kept else ""
     still = f" {after.note}" if after.note and after.note != before.note else ""
     return f"It was {before.state}{at} and is stopped.{still}{stay}"
 
@@ -237,7 +291,7 @@ def deleted_answer(gallery: Gallery, item: Item) -> Answer:
 
 def item_row(item: Item, location: Location) -> Answer:
     """One line of a list of pictures. What most pictures are not is left out: waiting, imported, in the trash."""
-    rare = {
+    rare = {name: item.facts.get(name) for name in CLIP if item.kind == "video"} | {
         "source": item.source,
         "waiting": location.waiting,
         "deleted": item.deleted.isoformat() if item.deleted else None,

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Collection, Generator, Mapping,
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workflows.answers import Answer, job_answer, job_row, stopped_job
 from workflows.catalog import Catalog
@@ -20,17 +21,22 @@ from workflows.library import COMFYUI_STEP, Library
 from workflows.model_rows import download_answer, download_row, stopped_download
 from workflows.starters import Machine
 from workflows.studio import Studio
-from workflows.types import Download, EngineStatus, ItemQuery, Progress
+from workflows.types import Brief, Download, EngineStatus, ItemQuery, Job, Progress, Refinement
 from workflows.watching import Watch
 
 if TYPE_CHECKING:
     from workflows.importing import Imports
     from workflows.moving import Migration
+    from workflows.ports import Calls
     from workflows.prompts.desk import PromptDesk
+    from workflows.refinery import Refinery
 
 SERVER_SECONDS = 4.0
 """How long the view of the queue waits for engines to say how their servers are; a bit longer than they themselves
 wait for a server that hangs, so that the others are seen all the same."""
+MOST_RUNS = 20
+ALONE = "picture"
+"""The id of a brief that belongs to no batch."""
 Drain = Callable[[str], Awaitable[Collection[str]]]
 """A change to which servers get no new work: takes one server's URL, gives all that drain from then on."""
 
@@ -57,6 +63,13 @@ class App:
     library: Library = field(default_factory=Library)
     chooser: Chooser
     prompts: PromptDesk
+    refinery: Refinery
+    calls: Calls
+    """What was asked of services, and how it went."""
+    run_id: str = ""
+    """What the owner calls the next batch; "" names it by its time."""
+    log_level: str = "INFO"
+    """Of the log that a batch keeps."""
     notices: tuple[str, ...] = ()
     """What the owner should know, such as an optional part that is missing, each with its next step."""
     remarks: Callable[[Sequence[EngineStatus]], Sequence[str]] = lambda engines: ()
@@ -94,18 +107,38 @@ class App:
         """The models that are here, and those that could be had."""
         return self.chooser.catalog
 
+    async def begin_workflow(self, workflow: object, inputs: Mapping[str, object]) -> Job:
+        """Run a workflow of the user's. Raises what its reading, its rules and the studio raise."""
+        prepared = await self.library.prepare(workflow, inputs)
+        return await self.studio.submit(prepared.recipe, prepared.pictures)
+
+    async def begin_refinement(self, given: Mapping[str, Any]) -> Refinement:
+        """Draw, look and reword in rounds; `given`: the arguments of refine_image. Raises BadRecipe, Refused."""
+        own = {"prompt", "negative_prompt", "iterations", "evaluator", "wait_seconds"}
+        options = {name: value for name, value in given.items() if name not in own}
+        words = {"prompt": given["prompt"], "negative": given.get("negative_prompt", "")}
+        brief = Brief.checked(id=ALONE, options=options, **words)
+        return await self.refinery.start(brief, given.get("iterations", 3), given.get("evaluator", "auto"))
+
     async def follow(self, job_id: str, seconds: float, listener: Callable[[Progress], None] | None = None) -> Answer:
-        """A job or a download at its end, or as it is after `seconds`. Raises NotFound."""
+        """A job, download or refinement at its end, or as it is after `seconds`. Raises NotFound."""
         if (download := self._download(job_id)) is not None:
             assert self.catalog.downloads is not None
             return download_answer(await self.catalog.downloads.wait(download.id, seconds, listener))
+        if await self.refinery.known(job_id):
+            refinement = await self.refinery.wait(job_id, seconds, listener)
+            return await self.refinery.answer(refinement)
         return await job_answer(self.gallery, await self.studio.wait(job_id, seconds, listener))
 
     async def stop(self, job_id: str) -> Answer:
-        """Stop a job or a download; says what was really stopped. Raises NotFound, BadRecipe."""
+        """Stop a job, download or refinement; says what was really stopped. Raises NotFound, BadRecipe."""
         if (download := self._download(job_id)) is not None:
             assert self.catalog.downloads is not None
             return stopped_download(download, await self.catalog.downloads.cancel(download.id))
+        if await self.refinery.known(job_id):
+            from workflows.refinery.answers import stopped_refinement
+
+            return stopped_refinement(await self.refinery.find(job_id), await self.refinery.cancel(job_id))
         before = await self.studio.find(job_id)
         return stopped_job(before, await self.studio.cancel(before.id))
 
@@ -127,6 +160,17 @@ class App:
     def downloading(self) -> list[Answer]:
         """The models that are on their way here."""
         return [download_row(one) for one in self.catalog.downloads.active()] if self.catalog.downloads else []
+
+    async def statistics(self, since: datetime | None = None, run_id: str = "", failures: int = 5) -> Answer:
+        """What was asked of services: by service and model, by batch, and the latest failures. Raises StorageError."""
+        services = await self.calls.stats(since, run_id)
+        runs = [one for one in await self.calls.runs(MOST_RUNS) if run_id in {"", one.run_id}]
+        failed = await self.calls.failures(failures, since) if failures else ()
+        return {
+            "services": [one.model_dump(mode="json") for one in services],
+            "runs": [one.model_dump(mode="json") for one in runs if since is None or one.created >= since],
+            "failures": [one.model_dump(mode="json", exclude_defaults=True) for one in failed],
+        }
 
     async def machine(self) -> Machine:
         """What this machine has to draw with."""

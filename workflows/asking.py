@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from workflows.errors import BadRecipe, nearest
-from workflows.types import Acceptance, Control, Extension, LoraUse, Recipe, Reference, Value
+from workflows.types import VIDEOS, Acceptance, Control, Extension, LoraUse, Recipe, Reference, Task, Value
 
 ANY_SEED = -1
 OWN_MODEL = ("auto", "", None)
@@ -14,8 +14,15 @@ ACCEPTANCE = ("auto_retry", "retry_limit", "retry_strategy", "positive_threshold
 SIDES = ("left", "right", "top", "bottom")
 NONE = "none"
 """A LoRA of this name says that none is wanted."""
-OVERRIDES = ("prompt", "model", "seed", "steps", "cfg", "width", "height", "sampler", "scheduler", "denoise", "count")
+OVERRIDES = (
+    *("prompt", "model", "seed", "steps", "cfg", "width", "height", "sampler", "scheduler", "denoise", "count"),
+    *("frames", "fps"),
+)
 """Arguments of regenerate that are fields of the recipe under the same name."""
+RENAMED: Mapping[str, str] = {"motion_strength": "motion", "extend_frames": "frames", "target_fps": "fps"}
+"""Arguments of the video tools that are fields of the recipe under another name."""
+VIDEO_ROUNDS = 1
+"""Rounds of a video when nobody says: each takes minutes, not seconds."""
 
 MAX_PRESETS = 20
 """As many as a recipe takes."""
@@ -23,7 +30,12 @@ MAX_PRESETS = 20
 V = TypeVar("V", bound=Value)
 
 
-def recipe_from(given: Mapping[str, Any], **fixed: Any) -> Recipe:
+class Own(int):
+    """A default that stands for the model's own number: what the commonest family has. Given by a caller, the same
+    number means itself."""
+
+
+def recipe_from(given: Mapping[str, Any], task: Task = "txt2img") -> Recipe:
     """The recipe that these arguments ask for; what is neither a recipe's nor an acceptance's is passed over.
 
     `seed` -1 and `model` "auto" mean "choose for me", as None does for the rest. Raises BadRecipe that names the
@@ -32,10 +44,14 @@ def recipe_from(given: Mapping[str, Any], **fixed: Any) -> Recipe:
     if given.get("mask_image") and given.get("mask_text"):
         raise BadRecipe("mask_text", given["mask_text"], "mask_image says where already; give one of them")
     wanted = {name: given[name] for name in ACCEPTANCE if given.get(name) is not None}
+    if task in VIDEOS:
+        wanted = {"retry_limit": VIDEO_ROUNDS} | wanted
     if "checks" in wanted:
         wanted["checks"] = _names(wanted["checks"])
-    same = {name: value for name, value in given.items() if name in Recipe.model_fields}
+    plain = {RENAMED.get(name, name): value for name, value in given.items() if not isinstance(value, Own)}
+    same = {name: value for name, value in plain.items() if name in Recipe.model_fields}
     same |= {
+        "task": task,
         "negative": given.get("negative_prompt", ""),
         "model": _model(given.get("model")),
         "seed": _seed(given.get("seed")),
@@ -50,12 +66,13 @@ def recipe_from(given: Mapping[str, Any], **fixed: Any) -> Recipe:
     sides = {side: given[side] for side in SIDES if given.get(side)}
     if sides:
         same["extend"] = Extension.checked(**sides)
-    return Recipe.checked(**same | fixed)
+    return Recipe.checked(**same)
 
 
 def pictures_from(given: Mapping[str, Any]) -> dict[str, Any]:
     """The pictures that these arguments bring, by role: what Studio.submit takes."""
-    single = {"source": given.get("input_image"), "mask": given.get("mask_image")}
+    source = given.get("input_image") or given.get("input_video")
+    single = {"source": source, "mask": given.get("mask_image")}
     several = {
         f"{kind}_{number}": _fields(kind, number, entry).get("image")
         for kind in ("control", "reference")

@@ -56,7 +56,7 @@ class Canvas:
         whole = pasted(self.picture, painted, self.box, self.blend)
         return replace(artifact, media=_png(whole), width=whole.width, height=whole.height)
 
-    def part(self, finished: Media) -> Media:
+    def part(self, finished: Media, drawn: Media) -> Media:
         """Of a finished picture, what was painted and its surroundings."""
         return _png(decode(finished.data).crop(self.box))
 
@@ -97,7 +97,10 @@ def mask_of(media: Media, size: Size, argument: str = "mask_image") -> Image:
 
 
 def work_size(recipe: Recipe, profile: FamilyProfile, size: Size, mask: Media | None) -> Size:
-    """What an engine of that family draws for an inpaint (around its mask) or outpaint of a picture of `size`."""
+    """What an engine of that family draws for an inpaint (around its mask) or outpaint of a picture of `size`, or to
+    go on from a video of that size."""
+    if recipe.task == "extend_video":
+        return _own_or_fit(profile, size)
     if recipe.task == "outpaint":
         return _own_or_fit(profile, grown_size(size, recipe.extend or Extension()))
     if mask is None:

@@ -14,7 +14,9 @@ from workflows.catalog import DRAWABLE, Catalog
 from workflows.errors import EngineUnavailable, Refused, StudioError
 from workflows.families import lora_fits
 from workflows.merging import IN_PROCESS
+from workflows.starters import for_video
 from workflows.types import (
+    VIDEOS,
     WORDLESS,
     Choice,
     FamilyProfile,
@@ -44,8 +46,9 @@ MEMORY_SECONDS = 300.0
 """How long the size of a server's memory is good."""
 SHOWN = 3
 """Of the models that were not chosen, those that are told."""
-FREELY = frozenset({"txt2img", "img2img"})
-"""Tasks for which any model will do; an engine knows best which of its models was made for the others."""
+FREELY = frozenset({"txt2img", "img2img", "txt2vid", "img2vid", "extend_video"})
+"""Tasks for which any model will do, of those that make pictures or videos; an engine knows best which of its models
+was made for the others."""
 ADULT_LORA = "it was made for adult pictures, and adult content is not switched on here"
 ABOUT_A_MINOR = "nothing that was made for adult pictures is used when a minor is to be shown"
 
@@ -96,7 +99,9 @@ class Chooser:
             return recipe, None
         stand = await self.catalog.stand()
         asked = [engine for engine in engines if recipe.engine in {"auto", engine.name}]
-        if not _anything_to_choose([stand.libraries[engine.name] for engine in asked]):
+        libraries = [stand.libraries[engine.name] for engine in asked]
+        if not await asyncio.to_thread(_anything_to_choose, libraries, recipe.task):
+            await self._want_a_video_model(recipe, asked)
             return recipe, None
         analysis, notes = await self.read(recipe.prompt, recipe.style)
         reasons: dict[str, str] = {}
@@ -122,6 +127,19 @@ class Chooser:
             name, reason = next(iter(reasons.items()))
             raise EngineUnavailable(f"No model here draws this. The best for it would be {name}: {reason}")
         return recipe, None
+
+    async def _want_a_video_model(self, recipe: Recipe, asked: Sequence[Engine]) -> None:
+        """Raise EngineUnavailable where nobody makes videos, with what to get for the memory that there is."""
+        if recipe.task not in VIDEOS or not asked or await _anybody_takes(recipe, asked):
+            return
+        sizes = [size for engine in asked if (size := await self.memory_of(engine)) is not None]
+        best = await asyncio.to_thread(for_video, max(sizes, default=None))
+        refusals = [reason for engine in asked if (reason := await engine.refusal(recipe))]
+        here = f"for this GPU ({max(sizes):.0f} GB)" if sizes else "to begin with"
+        raise EngineUnavailable(
+            f"Nothing here makes this video. Good {here}: {best.title}, by download_model with "
+            f"{', '.join(best.references)}. What the engines say: {' '.join(dict.fromkeys(refusals))}"
+        )
 
     async def memory_of(self, engine: Engine) -> float | None:
         """Gigabytes of the device that draws; of several servers the largest. None where nobody can tell."""
@@ -188,7 +206,8 @@ class Chooser:
         analysis: PromptAnalysis | None,
     ) -> tuple[Recipe, tuple[str, ...]]:
         """A sampler that the engine has not is left out."""
-        fields, notes = selection.defaults_for(info, profile, recipe.quality, loras=recipe.loras, analysis=analysis)
+        suggests = analysis if recipe.task not in VIDEOS else None  # it is read for pictures
+        fields, notes = selection.defaults_for(info, profile, recipe.quality, loras=recipe.loras, analysis=suggests)
         open_ones = {name: value for name, value in fields.items() if _is_open(recipe, name)}
         if not open_ones:
             return recipe, ()
@@ -235,7 +254,7 @@ class Chooser:
     async def _loras(
         self, library: selection.Library, analysis: PromptAnalysis, taken: Ranked, recipe: Recipe
     ) -> list[RankedLora]:
-        if not recipe.auto_loras or recipe.loras:
+        if not recipe.auto_loras or recipe.loras or recipe.task in VIDEOS:
             return []
         info = await self.catalog.find(taken.name)
         adult = self.rules.adult and not self.rules.strict(recipe)
@@ -243,8 +262,10 @@ class Chooser:
         return list(selection.automatic_loras(ranked))
 
 
-def _anything_to_choose(libraries: Sequence[selection.Library]) -> bool:
+def _anything_to_choose(libraries: Sequence[selection.Library], task: str) -> bool:
     """One model and nothing to go with it is every engine's own choice."""
+    if task in VIDEOS:
+        return sum(selection.makes_videos(entry.info) for library in libraries for entry in library.checkpoints) > 1
     models = sum(len(library.checkpoints) for library in libraries)
     return models > 1 or (models == 1 and any(library.loras for library in libraries))
 

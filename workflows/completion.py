@@ -8,11 +8,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from utils.images import MAX_PIXELS
+from utils.video import MAX_SECONDS
 from workflows.canvas import PAINTED, work_size
 from workflows.errors import BadRecipe
+from workflows.frames import allowed_frames, frames_note
 from workflows.inputs import InputPicture
 from workflows.sizes import size_for, size_like
-from workflows.types import MAX_EDGE, MAX_SEED, WORDLESS, FamilyProfile, Media, Quality, Recipe, Task
+from workflows.types import (
+    MAX_EDGE,
+    MAX_SEED,
+    VIDEOS,
+    WORDLESS,
+    FamilyProfile,
+    Media,
+    Quality,
+    Recipe,
+    Task,
+)
 
 QUALITY_STEPS: Mapping[Quality, float] = {"fast": 0.6, "balanced": 1.0, "high": 1.4, "ultra": 2.0}
 """Steps as a share of the family's own; our judgement. Explicit steps always win."""
@@ -27,6 +39,11 @@ SCALE = 4.0
 HIRES = 1.5
 """How much a second pass enlarges each edge when no size is given: the field's usual factor."""
 STRENGTH = 0.8
+TIMES = 2.0
+MOST_FPS = 120.0
+"""How many times the rate an interpolate brings a video to when nobody says, and the highest there is."""
+FPS = 16.0
+"""Of a family that names no rate: Wan's."""
 
 
 def complete(
@@ -34,11 +51,15 @@ def complete(
 ) -> Recipe:
     """A recipe whose steps, cfg and seed are set; and its size, unless the task keeps or multiplies the source's.
 
-    An inpaint whose mask is yet to be found (mask_text) has no size until then. Raises BadRecipe.
+    An inpaint whose mask is yet to be found (mask_text) has no size until then. A video has frames and fps besides, as
+    its family draws them. A workflow is as it is: what it has stands in its graph. Raises BadRecipe.
     """
+    if recipe.task == "workflow":
+        return recipe.but(count=1)
     return recipe.but(
         **_size(recipe, profile, source, mask),
         **_of_the_task(recipe, source),
+        **_of_a_video(recipe, profile, source),
         steps=recipe.steps or steps_for(profile.steps, recipe.quality),
         cfg=profile.cfg if recipe.cfg is None else recipe.cfg,
         seed=random.randint(0, MAX_SEED) if recipe.seed is None else recipe.seed,
@@ -60,7 +81,9 @@ def _size(recipe: Recipe, profile: FamilyProfile, source: InputPicture | None, m
     if recipe.task in PAINTED and source and not asked:
         waits = recipe.task == "inpaint" and mask is None
         found = None if waits else work_size(recipe, profile, (source.width, source.height), mask)
-    elif source and recipe.task == "img2img" and not asked:
+    elif source and recipe.task == "extend_video" and not asked:
+        found = work_size(recipe, profile, (source.width, source.height), None)
+    elif source and recipe.task in {"img2img", "img2vid"} and not asked:
         found = size_like(profile, source.width, source.height)
     else:
         found = size_for(profile, recipe.width, recipe.height, recipe.aspect)
@@ -84,6 +107,39 @@ def _of_the_task(recipe: Recipe, source: InputPicture | None) -> dict[str, Any]:
     if recipe.task == "face_restore":
         changes["strength"] = STRENGTH if recipe.strength is None else recipe.strength
     return changes
+
+
+def frames_told(asked: Recipe, completed: Recipe, profile: FamilyProfile) -> str:
+    """Why another number of frames is drawn than was asked for; empty where it is the same."""
+    if asked.frames is None or completed.frames is None:
+        return ""
+    return frames_note(asked.frames, completed.frames, profile)
+
+
+def _of_a_video(recipe: Recipe, profile: FamilyProfile, source: InputPicture | None) -> dict[str, Any]:
+    if recipe.task not in VIDEOS:
+        return {}
+    if recipe.task == "interpolate":
+        return {"fps": _rate(recipe.fps, source), "frames": None}
+    frames = recipe.frames or profile.frames
+    if profile.most_frames > 1:
+        frames = allowed_frames(profile, frames)
+    fps = recipe.fps or profile.fps or FPS
+    if recipe.task == "extend_video" and source and source.seconds + frames / fps > MAX_SECONDS:
+        allowed = f"with {frames} frames more it would be longer than the {MAX_SECONDS:g} s that a video may have"
+        raise BadRecipe("input_video", f"{source.seconds:.0f} s", allowed)
+    return {"frames": frames, "fps": fps}
+
+
+def _rate(asked: float | None, source: InputPicture | None) -> float:
+    """What an interpolate brings its video to. Raises BadRecipe where that is no more than it has."""
+    own = source.fps if source else 0.0
+    if own >= MOST_FPS - 1:
+        raise BadRecipe("input_video", f"{own:.4g} frames a second", f"{MOST_FPS:g} are the most; it needs no more")
+    rate = asked or min(MOST_FPS, round(TIMES * own, 3) or TIMES * FPS)
+    if rate <= own:
+        raise BadRecipe("target_fps", rate, f"the video has {own:.4g} frames a second already; name more")
+    return rate
 
 
 def _scale(asked: float | None, source: InputPicture | None) -> float:

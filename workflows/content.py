@@ -94,7 +94,7 @@ class ContentRules:
 
 def edits(recipe: Recipe) -> bool:
     """Whether the picture is made from one that was given, so that somebody in it would be changed by the words."""
-    return (recipe.task != "txt2img" and recipe.task not in WORDLESS) or bool(recipe.references)
+    return (recipe.task not in {"txt2img", "txt2vid"} and recipe.task not in WORDLESS) or bool(recipe.references)
 
 
 def _of_loras(recipe: Recipe) -> list[str]:

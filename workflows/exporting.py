@@ -21,12 +21,12 @@ from utils.images import BadPicture
 from utils.metadata import stripped
 from workflows.errors import BadRecipe, StorageError
 from workflows.gallery import Gallery
+from workflows.kinds import ending_of
 from workflows.stamp import as_format
 from workflows.types import Item, ItemQuery, Media
 
 Form = Literal["stored", "png", "jpeg", "webp"]
 FORMS: Mapping[str, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "video/mp4": "mp4", "video/webm": "webm"}
 RECIPES = "recipes.jsonl"
 PAGE = 200
 MOST_WORDS = 48
@@ -123,7 +123,7 @@ class _Packing:
         except (StorageError, BadRecipe, BadPicture) as error:  # one that is gone does not keep the others here
             self.skipped[item.id] = str(error)
             return
-        name = f"{stem}.{SUFFIXES.get(ready.media_type, 'bin')}"
+        name = f"{stem}.{ending_of(ready.media_type)}"
         await _ended(self._pack, item, name, ready)
         self.files[item.id] = name
 

@@ -18,6 +18,25 @@ from workflows.drawing.inventory import plain
 from workflows.errors import NotFound
 from workflows.types import FamilyProfile
 
+BEGUN = frozenset({"img2vid", "extend_video"})
+"""Tasks whose video begins with a picture."""
+
+
+class Speed(BaseModel):
+    """LoRAs with which a family draws in few steps: one, or one for each half of a pair, that for high noise first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tasks: tuple[str, ...]
+    loras: tuple[str, ...]
+    """Patterns of their files."""
+    steps: int
+    cfg: float = 1.0
+    shift: float = 0.0
+    strength: float = 1.0
+    needed: bool = False
+    """Nothing is drawn without."""
+
 
 class ComfyFamily(BaseModel):
     """How ComfyUI draws a family, and by which names and metadata its files are told. No template: it cannot."""
@@ -30,6 +49,8 @@ class ComfyFamily(BaseModel):
     special: bool = False
     checkpoint: str = ""
     split: str = ""
+    checkpoint_image: str = ""
+    split_image: str = ""
     sampler: str = "euler"
     scheduler: str = "normal"
     shift: float = 0.0
@@ -39,11 +60,49 @@ class ComfyFamily(BaseModel):
     clips: tuple[tuple[str, ...], ...] = ()
     clips_least: int | None = None
     vae: tuple[str, ...] = ()
+    parts: Mapping[str, tuple[str, ...]] = {}
+    """Further files by slot: the folder first, then patterns."""
+    pair: bool = False
+    """Two files draw one after the other, the halves of a pair."""
+    one_task: bool = False
+    """A file draws from words or from a picture, as its name says (t2v, i2v), not both."""
+    negative: str = ""
+    """What is drawn away from where the user names nothing."""
+    motion: str = ""
+    """What decides how much moves: compression (of the first picture), bucket (of SVD); nothing does, when empty."""
+    values: Mapping[str, Any] = {}
+    """What goes into further slots of its templates."""
+    speeds: tuple[Speed, ...] = ()
     get: Mapping[str, str] = {}
 
-    def template(self, folder: str) -> str:
-        """Name of the template for a model file of that folder; empty when there is none."""
-        return self.split if folder == "diffusion_models" else self.checkpoint
+    def template(self, folder: str, task: str = "") -> str:
+        """Name of the template for a model file of that folder; empty when there is none.
+
+        A video that begins with a picture has its own.
+        """
+        bare = folder == "diffusion_models"
+        if task in BEGUN:
+            return self.split_image if bare else self.checkpoint_image
+        return self.split if bare else self.checkpoint
+
+    @property
+    def templates(self) -> frozenset[str]:
+        """The names of all its templates."""
+        return frozenset({self.checkpoint, self.split, self.checkpoint_image, self.split_image} - {""})
+
+
+class Form(BaseModel):
+    """Files of a family that are drawn otherwise than the others: by their names, what differs of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[str, ...]
+    profile: Mapping[str, Any] = {}
+    comfyui: Mapping[str, Any] = {}
+
+    def of(self, comfyui: ComfyFamily) -> ComfyFamily:
+        """How ComfyUI draws files of this form."""
+        return ComfyFamily.model_validate({**comfyui.model_dump(), **self.comfyui})
 
 
 class Family(BaseModel):
@@ -71,6 +130,21 @@ class Family(BaseModel):
     loras: Mapping[str, float] = {}
     """Families whose LoRAs load here, and how well they do: 1 as its own, 0 not at all."""
     comfyui: ComfyFamily = ComfyFamily()
+    forms: tuple[Form, ...] = ()
+
+    @property
+    def templates(self) -> frozenset[str]:
+        """The names of all templates that its files are drawn with; none: it is recognised, not drawn."""
+        return self.comfyui.templates.union(*(one.of(self.comfyui).templates for one in self.forms))
+
+    def of_file(self, name: str) -> Family:
+        """The family as the file of that name wants it: with what differs for its form."""
+        words = plain(name)
+        found = next((one for one in self.forms if any(re.search(pattern, words) for pattern in one.names)), None)
+        if found is None:
+            return self
+        profile = self.profile.but(**found.profile)
+        return self.model_copy(update={"profile": profile, "comfyui": found.of(self.comfyui)})
 
     @property
     def kin(self) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from workflows.canvas import Canvas
-from workflows.errors import EngineError, Refused, RenderFailed, ServiceUnavailable
+from workflows.clips import spoken
+from workflows.errors import BudgetSpent, EngineError, Refused, RenderFailed, ServiceError, ServiceUnavailable
 from workflows.judges.panel import Panel
 from workflows.judges.ranking import best_of, clearly_good
 from workflows.ports import Engine
@@ -18,6 +18,7 @@ from workflows.revise import Repair, Revision, revise
 from workflows.tasks import called_off
 from workflows.types import (
     MAX_SEED,
+    VIDEOS,
     Artifact,
     Attempt,
     FamilyProfile,
@@ -33,11 +34,27 @@ from workflows.types import (
 Permit = Callable[[Recipe], Recipe]
 """What is drawn for a recipe, by the content rules. Raises Refused; takes milliseconds."""
 UNCHECKED = "Nothing is shown unchecked while ATELIER_CONTENT_MODEL asks for a check: mend it, or set it to off."
+STOPPED = (EngineError, ServiceError, BudgetSpent)
+"""Why an attempt is not drawn, which costs none of those that were drawn before."""
+IN_PARTS = frozenset({"inpaint", "extend_video"})
+"""Tasks whose words speak of a part of what comes of them."""
 BARRED = "What was drawn may not be shown (content rules); nothing of it was kept. Ask for something else."
 
 
 def unchanged(recipe: Recipe) -> Recipe:
     return recipe
+
+
+class Surface(Protocol):
+    """What is made of what an engine gives: a canvas with what was painted on it, or a film."""
+
+    def finish(self, artifact: Artifact) -> Artifact:
+        """The whole picture or video. Raises RenderFailed for what is none."""
+        ...
+
+    def part(self, finished: Media, drawn: Media) -> Media:
+        """Of a finished one, what the recipe's words speak of; `drawn` is what the engine gave."""
+        ...
 
 
 class Desk(Protocol):
@@ -70,7 +87,7 @@ class Shot:
     round: int
     recipe: Recipe
     inputs: Mapping[str, Media]
-    canvas: Canvas | None
+    canvas: Surface | None
     change: str = ""
 
 
@@ -80,6 +97,8 @@ class Drawn:
 
     shot: Shot
     artifacts: Sequence[Artifact]
+    raw: Sequence[Media]
+    """What the engine gave, before it was finished."""
     seconds: float
 
 
@@ -94,7 +113,7 @@ class Loop:
     inputs: Mapping[str, Media]
     desk: Desk
     permit: Permit = unchanged
-    canvas: Canvas | None = None
+    canvas: Surface | None = None
     """What the drawn part is put back into, so that judges and gallery see the finished picture."""
     picture: int = 0
     done: Sequence[Attempt] = field(default_factory=tuple[Attempt, ...])
@@ -115,7 +134,7 @@ class Loop:
             while not self._settled(attempts) and not broken:
                 try:
                     drawn = await self._next(attempts)
-                except EngineError as error:  # what was drawn before is not lost by it
+                except STOPPED as error:  # what was drawn before is not lost by it
                     if not _shown(attempts):
                         raise
                     broken = f"Attempt {len(attempts) + 1} could not be drawn: {error}"
@@ -189,12 +208,13 @@ class Loop:
 
     def _candidates(self, made: int) -> Shot:
         seed = ((self.recipe.seed or 0) + made) % (MAX_SEED + 1)
-        recipe = self.recipe.as_told.but(seed=seed, count=self.recipe.acceptance.best_of - made)
+        together = 1 if self.recipe.task in VIDEOS else self.recipe.acceptance.best_of - made
+        recipe = self.recipe.as_told.but(seed=seed, count=together)
         return Shot(number=made + 1, round=1, recipe=recipe, inputs=self.inputs, canvas=self.canvas)
 
     async def _repaired(self, repair: Repair | None, shot: Shot) -> Shot | None:
         """The faulty parts of an earlier attempt painted anew, where the engine paints."""
-        if repair is None:
+        if repair is None or self.recipe.task in VIDEOS:
             return None
         mask_key = f"{self.desk.key(shot.number)}.mask.png"
         recipe = repair_recipe(shot.recipe, repair.attempt.key, mask_key)
@@ -223,9 +243,10 @@ class Loop:
                 raise RenderFailed(f"The engine {self.engine.name!r} ended the render without a picture.")
             seconds = (time.perf_counter() - started) / len(artifacts)
         finished = artifacts[: shot.recipe.count]
+        raw = [artifact.media for artifact in finished]
         if shot.canvas is not None:
             finished = [await asyncio.to_thread(shot.canvas.finish, artifact) for artifact in finished]
-        return Drawn(shot=shot, artifacts=finished, seconds=seconds)
+        return Drawn(shot=shot, artifacts=finished, raw=raw, seconds=seconds)
 
     # ------------------------------------------------------------------ judging
 
@@ -248,16 +269,16 @@ class Loop:
         fraction = 0.99 * min(1.0, (number - 1 + len(pictures)) / self.recipe.acceptance.attempts)
         named = f"Attempt {number}" if len(pictures) == 1 else f"Attempts {number} to {number + len(pictures) - 1}"
         self.desk.report(Progress(fraction=fraction, message=f"{named}: judging", attempt=number), None)
-        said = await self.panel.verdicts(pictures, self.recipe, self.profile, await self._parts(pictures))
+        said = await self.panel.verdicts(pictures, self.recipe, self.profile, await self._parts(pictures, drawn.raw))
         told = "; ".join(verdict.reason for verdict in said[0])
         self.desk.report(Progress(fraction=fraction, message=f"Attempt {number}: {told}", attempt=number), None)
         return said
 
-    async def _parts(self, pictures: Sequence[Media]) -> Sequence[Media]:
+    async def _parts(self, pictures: Sequence[Media], raw: Sequence[Media]) -> Sequence[Media]:
         """What of each picture the recipe's words speak of: an inpaint's describe what is painted, not the rest."""
-        if self.canvas is None or self.recipe.task != "inpaint":
+        if self.canvas is None or self.recipe.task not in IN_PARTS:
             return pictures
-        return [await asyncio.to_thread(self.canvas.part, picture) for picture in pictures]
+        return [await asyncio.to_thread(self.canvas.part, *pair) for pair in zip(pictures, raw, strict=True)]
 
     def _attempt(self, drawn: Drawn, place: int, verdicts: tuple[Verdict, ...]) -> Attempt:
         shot, artifact = drawn.shot, drawn.artifacts[place]
@@ -283,9 +304,10 @@ class Loop:
     def _tell(self, step: RenderStep, shot: Shot) -> None:
         drawn = shot.recipe.count * step.step / max(step.steps, 1)
         share = (shot.number - 1 + drawn) / self.recipe.acceptance.attempts
+        length = f" ({told})" if (told := spoken(shot.recipe)) else ""
         progress = Progress(
             fraction=min(share, 1.0) * 0.99,
-            message=f"Attempt {shot.number}: {step.message or f'step {step.step} of {step.steps}'}",
+            message=f"Attempt {shot.number}{length}: {step.message or f'step {step.step} of {step.steps}'}",
             attempt=shot.number,
             step=step.step,
             steps=step.steps,

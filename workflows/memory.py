@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from workflows.footprints import GB, GIB, MIB, footprint
+from workflows.frames import allowed_frames
 from workflows.sizes import size_for
-from workflows.types import MemoryLevel, MemoryPlan
+from workflows.types import VIDEOS, MemoryLevel, MemoryPlan
 
 if TYPE_CHECKING:
     from workflows.families import Family
@@ -172,7 +173,8 @@ def need_of(
         vae=vae,
         width=width,
         height=height,
-        batch=recipe.count,
+        batch=1 if recipe.task in VIDEOS else recipe.count,
+        frames=allowed_frames(family.profile, recipe.frames or family.profile.frames) if recipe.task in VIDEOS else 1,
         guided=family.profile.negatives and cfg > 1,
         precision=held,
         title=family.profile.title,

@@ -7,24 +7,24 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 from uuid import UUID, uuid5
 
-from workflows.canvas import PAINTED, Canvas, canvas_for
-from workflows.catalog import Catalog
+from workflows.bench import Workbench
+from workflows.canvas import PAINTED, canvas_for
+from workflows.clips import film_for, looked_over
 from workflows.completion import complete
 from workflows.errors import JobCancelled, NotFound, Refused, StorageError, StudioError
 from workflows.inputs import InputPicture, found_mask
-from workflows.judges.panel import Panel
-from workflows.loop import Loop, Permit, unchanged
+from workflows.loop import Loop, Surface
+from workflows.outputs import Delivery, Order
 from workflows.pace import Mark, marked, seconds_left
-from workflows.ports import Engine, Graphs, Items, Jobs, Recorder, Signer, Store
-from workflows.stamp import stamped_item, with_hashes
+from workflows.spending import account, spending
 from workflows.tasks import called_off, ended_within
 from workflows.types import (
     MAX_SEED,
+    VIDEOS,
     Attempt,
     FamilyProfile,
     Fault,
@@ -36,7 +36,6 @@ from workflows.types import (
     Progress,
     Recipe,
     Ticket,
-    Written,
     now,
 )
 
@@ -51,45 +50,12 @@ IN_HAND = 2
 """Pictures of a job in hand at once: one is drawn while the one before it is judged."""
 
 
-class Wordsmith(Protocol):
-    """Who makes the wording of recipes with presets or `enhance`."""
-
-    async def check(self, recipe: Recipe) -> Recipe:
-        """The recipe, with the preset that its style names. Raises what its wording would be refused with: NotFound for
-        a preset that is none, Refused."""
-        ...
-
-    async def worded(
-        self, recipe: Recipe, family: str, listener: Callable[[str], None]
-    ) -> tuple[Recipe, Written | None]:
-        """The recipe with its wording for that model family, where it wants one; `listener` hears it being written."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workbench:
-    """What a run works with."""
-
-    store: Store
-    jobs: Jobs
-    items: Items
-    engine: Engine
-    panel: Panel
-    permit: Permit = unchanged
-    graphs: Graphs | None = None
-    recorder: Recorder | None = None
-    words: Wordsmith | None = None
-    signer: Signer | None = None
-    catalog: Catalog | None = None
-    """Knows the hashes of weights that the engine does not tell."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """What every picture of a job is drawn from: the engine's inputs, and what its pictures are put back into."""
 
     inputs: Mapping[str, Media]
-    canvas: Canvas | None = None
+    canvas: Surface | None = None
 
 
 @dataclass(kw_only=True)
@@ -149,7 +115,8 @@ class Run:
     async def _work(self, on_end: Callable[[], object]) -> None:
         self._begun = True
         try:
-            await self._carry_out()
+            with spending(replace(account(), job_id=self.job.id)):
+                await self._carry_out()
         except asyncio.CancelledError as stopped:
             await self._close(state=self._stopping, note=_said(stopped))
         except StudioError as error:
@@ -170,8 +137,15 @@ class Run:
             self.token = await self.bench.jobs.claim(self.job.id)
             await self._record(lambda job: {"state": "running", "runs": job.runs + 1, "progress": WAITING})
         await self._word()
-        stage = await self._stage()
-        await self._look_over(stage.inputs)
+        inputs = {role: await self._input(key) for role, key in self.job.recipe.pictures.items()}
+        await self._look_over(inputs)
+        if self.job.recipe.task == "workflow":
+            await self._deliver(inputs)
+        else:
+            await self._draw(await self._stage(inputs))
+
+    async def _draw(self, stage: Stage) -> None:
+        """Every picture of the job, filed in their order."""
         waiting = deque(range(len(self.job.outcomes), self.job.recipe.count))
         drawing, in_hand = asyncio.Lock(), deque[tuple[Loop, asyncio.Task[Outcome]]]()
         try:
@@ -200,8 +174,25 @@ class Run:
             recipe, written = await self.bench.words.worded(self.job.recipe, self.profile.name, tell)
             await self._record(lambda job: {"recipe": recipe, "written": written})
 
-    async def _stage(self) -> Stage:
-        inputs = {role: await self._input(key) for role, key in self.job.recipe.pictures.items()}
+    async def _deliver(self, inputs: Mapping[str, Media]) -> None:
+        """Everything that a workflow of the user's own makes, filed at once."""
+        order = Order(
+            job=self.job,
+            profile=self.profile,
+            bench=self.bench,
+            inputs=inputs,
+            ticket=ticket_of(self.job, 0, 1),
+            report=lambda progress, glimpse: self.report(0, progress, glimpse),
+        )
+        delivery = await order.carried_out()
+        items = [item for item, _ in delivery.filed.values()]
+        await self._record(lambda job: _delivered(job, delivery), items)
+        self.filed |= {item.id: media for item, media in delivery.filed.values()} if self.bench.recorder else {}
+
+    async def _stage(self, inputs: dict[str, Media]) -> Stage:
+        if self.job.recipe.task in VIDEOS:
+            film = film_for(self.job.recipe, inputs)
+            return Stage(inputs=inputs | await asyncio.to_thread(film.inputs), canvas=film)
         if self.job.recipe.task not in PAINTED:
             return Stage(inputs=inputs)
         if self.job.recipe.task == "inpaint" and "mask" not in inputs:
@@ -211,8 +202,10 @@ class Run:
 
     async def _look_over(self, inputs: Mapping[str, Media]) -> None:
         """Have the gate look at what was given, too. Raises Refused."""
-        given = [picture for role, picture in inputs.items() if role != "mask"]
-        if self.bench.panel.gate is None or not given:
+        if self.bench.panel.gate is None:
+            return
+        given = await asyncio.to_thread(looked_over, inputs)
+        if not given:
             return
         verdicts = await self.bench.panel.gate.judge(given, self.job.recipe, self.profile)
         if any(verdict.barred for verdict in verdicts):
@@ -291,12 +284,7 @@ class Run:
     async def _stamped(self, loop: Loop, attempt: Attempt) -> tuple[Item, Media]:
         """The attempt's row and its stamped picture, stored."""
         raw = loop.fresh.get(attempt.number) or await self.bench.store.get(attempt.key)
-        attempt = with_hashes(attempt, self.bench.catalog.short_hash) if self.bench.catalog else attempt
-        parent = await self.bench.items.get(loop.recipe.source_item) if loop.recipe.source_item else None
-        stamp = partial(stamped_item, parent=parent, signer=self.bench.signer)
-        item, media = await asyncio.to_thread(stamp, raw, self.job, loop.recipe, attempt, self.bench.engine.name)
-        await self.bench.store.put(attempt.key, media)
-        return item, media
+        return await self.bench.kept(self.job, loop.recipe, attempt, raw)
 
     async def _discard(self, attempts: Sequence[Attempt], kept: Sequence[Item] = ()) -> None:
         """Delete the attempts' pictures, and what they were repaired from, but for what kept ones are made of."""
@@ -318,7 +306,8 @@ class Run:
         filed = len(self.job.outcomes)
         drawn = filed + sum(share for place, share in self._shares.items() if place >= filed)
         fraction = max(self.job.progress.fraction, min(drawn / count, 0.999))
-        message = f"Picture {picture + 1} of {count}. {progress.message}" if count > 1 else progress.message
+        noun = "Video" if self.job.recipe.task in VIDEOS else "Picture"
+        message = f"{noun} {picture + 1} of {count}. {progress.message}" if count > 1 else progress.message
         left = self._seconds_left(f"{picture}/{progress.attempt}", progress)
         self.job = self.job.but(progress=progress.but(fraction=fraction, message=message, seconds_left=left))
         self.glimpse = glimpse or self.glimpse
@@ -385,7 +374,8 @@ class PictureDesk:
         return ticket_of(self.run.job, self.picture, number)
 
     def key(self, number: int) -> str:
-        return f"{self.run.job.id}/{number}/{self.picture + 1}.png"
+        ending = "mp4" if self.run.job.recipe.task in VIDEOS else "png"
+        return f"{self.run.job.id}/{number}/{self.picture + 1}.{ending}"
 
     async def keep(self, attempt: Attempt, picture: Media | None) -> None:
         await self.run.keep(attempt, picture)
@@ -424,6 +414,17 @@ def ticket_ids(job: Job) -> frozenset[str]:
     """The name of every render that the job may take."""
     rounds = range(1, job.recipe.acceptance.attempts + 2)  # one more where nothing drawn may be shown
     return frozenset(ticket_of(job, picture, number).id for picture in range(job.recipe.count) for number in rounds)
+
+
+def _delivered(job: Job, delivery: Delivery) -> dict[str, object]:
+    """What a job is once its workflow has run."""
+    return {
+        "outcomes": tuple(map(_lightened, delivery.outcomes)),
+        "item_ids": tuple(delivery.filed),
+        "note": " ".join(filter(None, (job.note, *delivery.notes))) or None,
+        "state": "succeeded",
+        "progress": Progress(fraction=1.0, message="Done"),
+    }
 
 
 def _lightened(outcome: Outcome) -> Outcome:

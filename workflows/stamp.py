@@ -9,10 +9,12 @@ from typing import Any, cast
 
 from utils.images import BadPicture, decode, encode_png, sha256
 from utils.likeness import fingerprint
-from utils.metadata import CREATOR, VIDEO, SourceType, carried, parameters_text, stamped
+from utils.metadata import CREATOR, MEDIA_TYPES, SourceType, carried, parameters_text, stamped
 from utils.signing import NotSigned
 from workflows.catalog import DRAWABLE
+from workflows.clips import sheet_of
 from workflows.errors import BadRecipe
+from workflows.kinds import called, ending_of, kind_of
 from workflows.ports import Signer
 from workflows.types import Attempt, Item, Job, Media, Recipe
 from workflows.types.recipe import WORDLESS
@@ -22,6 +24,8 @@ log = logging.getLogger("atelier.stamp")
 PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
 QUALITY = 95
 """Of JPEG and WebP copies: what is lost is not seen."""
+POSTER = "poster"
+"""Fact of a video: the key of its first frame, as PNG."""
 ORIGIN = "digital_source_type"
 """Fact of an item that is not wholly a model's work: its IPTC digital source type, which its descendants take over."""
 
@@ -29,7 +33,6 @@ HASHES = "lora_hashes"
 """Fact of an item: the first hex digits of the SHA-256 of its LoRAs' files, by name."""
 LORAS = frozenset({"lora"})
 
-_SUFFIXES = {PNG: "png", JPEG: "jpg", WEBP: "webp", VIDEO: "mp4"}
 _OF_THE_BYTES = {"size", "sha256", "favourite", "tags", "deleted", "key"}
 """Of a row: what depends on the stamped file, or may change after it."""
 
@@ -42,20 +45,24 @@ def stamped_item(
     engine: str,
     *,
     parent: Item | None = None,
+    poster: bytes | None = None,
     signer: Signer | None = None,
 ) -> tuple[Item, Media]:
     """The gallery's row and the stamped picture or video. `recipe` is the user's own for this picture, completed.
 
-    `parent` is the gallery's row of the picture that it was made from, where that is in the gallery. With a `signer`
-    the file is signed; where that fails, the picture is kept, and its row says so.
+    `parent` is the gallery's row of the picture that it was made from, where that is in the gallery; `poster` a video's
+    first frame (PNG), which is kept under `poster_key`. With a `signer` the file is signed; where that fails, the
+    picture is kept, and its row says so. Sounds and other files are kept as they are.
     """
     item = _item(job, recipe, attempt, engine, source_type_of(recipe, parent))
-    media = raw if raw.media_type in {PNG, VIDEO} else Media(data=encode_png(decode(raw.data)), media_type=PNG)
-    item = item.but(
-        media_type=media.media_type,
-        kind="video" if media.media_type == VIDEO else "image",
-        fingerprint=_fingerprint(media),
-    )
+    media, kind = raw, kind_of(raw.media_type)
+    if kind == "image" and raw.media_type != PNG:
+        media = Media(data=encode_png(decode(raw.data)), media_type=PNG)
+    shown = media.data if kind == "image" else sheet_of(media)
+    facts = item.facts | ({POSTER: poster_key(item.key)} if kind == "video" and poster else {})
+    item = item.but(media_type=media.media_type, kind=kind, fingerprint=_fingerprint(shown), facts=facts)
+    if media.media_type not in MEDIA_TYPES:
+        return item.but(size=len(media.data), sha256=sha256(media.data)), media
     origin = item.facts.get(ORIGIN, SourceType.TRAINED)
     data = stamped(
         media.data,
@@ -69,6 +76,11 @@ def stamped_item(
     )
     item, media = _signed(item, Media(data=data, media_type=media.media_type), origin, signer)
     return item.but(size=len(media.data), sha256=sha256(media.data)), media
+
+
+def poster_key(key: str) -> str:
+    """Where the poster of the video under that key lies."""
+    return f"{key}.poster.png"
 
 
 def with_hashes(attempt: Attempt, hash_of: Callable[[str, Collection[str]], str | None]) -> Attempt:
@@ -87,15 +99,17 @@ def source_type_of(recipe: Recipe, parent: Item | None = None) -> str:
     A picture counts as made by a model when it is, and all of its ancestors are, from this gallery: `parent` is its
     row. One that was imported, or is no item at all, is from outside.
     """
-    edited = recipe.source is not None or recipe.source_item is not None
+    edited = recipe.source is not None or recipe.source_item is not None or bool(recipe.files)
     if not edited:
         edits = any(reference.mode == "edit" for reference in recipe.references)
         return SourceType.COMPOSITE if edits else SourceType.TRAINED
-    outside = parent is None or parent.source is not None
+    # Of several files only the first one's origin is known here.
+    outside = parent is None or parent.source is not None or len(recipe.files) > 1
     origin = None if outside or parent is None else parent.facts.get(ORIGIN, SourceType.TRAINED)
     if origin in {SourceType.TRAINED, SourceType.COMPOSITE}:
         return str(origin)
-    return SourceType.ENHANCED if recipe.task in WORDLESS else SourceType.COMPOSITE
+    mended = recipe.task in WORDLESS and recipe.task != "workflow"
+    return SourceType.ENHANCED if mended else SourceType.COMPOSITE
 
 
 def as_format(item: Item, media: Media, media_type: str) -> Media:
@@ -108,7 +122,7 @@ def as_format(item: Item, media: Media, media_type: str) -> Media:
     if media_type not in {PNG, JPEG, WEBP}:
         raise BadRecipe("format", media_type, f"it must be {PNG}, {JPEG} or {WEBP}")
     if item.kind != "image":
-        raise BadRecipe("format", media_type, f"{item.id} is a video, which is given out as it is")
+        raise BadRecipe("format", media_type, f"{item.id} is {called(item.kind)}, which is given out as it is")
     try:
         drawn = _encoded(media.data, media_type)
         return Media(data=carried(media.data, drawn, media_type), media_type=media_type)
@@ -143,10 +157,10 @@ def _item(job: Job, recipe: Recipe, attempt: Attempt, engine: str, source_type: 
     )
 
 
-def _fingerprint(media: Media) -> str | None:
-    """None for a video, and for what cannot be decoded."""
+def _fingerprint(picture: bytes | None) -> str | None:
+    """Of a video that of its sheet; None where there is no picture, and for what cannot be decoded."""
     try:
-        return None if media.media_type == VIDEO else fingerprint(media.data)
+        return fingerprint(picture) if picture else None
     except BadPicture:
         return None
 
@@ -155,7 +169,7 @@ def _signed(item: Item, media: Media, source_type: str, signer: Signer | None) -
     if signer is None:
         return item, media
     try:
-        return item, signer.sign(media, source_type, f"{item.id}.{_SUFFIXES[media.media_type]}")
+        return item, signer.sign(media, source_type, f"{item.id}.{ending_of(media.media_type)}")
     except NotSigned as error:
         log.warning("picture %s is not signed: %s", item.id, error)
         said = f"It is not signed (C2PA): {error}."
@@ -216,6 +230,8 @@ def _further(item: Item) -> dict[str, str | float]:
         "Clip skip": rendered.clip_skip or facts.get("clip_skip"),
         "VAE": str(facts.get("vae") or ""),
         "Task": "" if rendered.task in {"txt2img", "img2img"} else rendered.task,
+        "Frames": str(facts.get("frames") or "") if item.kind == "video" else "",
+        "FPS": f"{facts['fps']:g}" if item.kind == "video" and isinstance(facts.get("fps"), int | float) else "",
     }
     return {name: value for name, value in told.items() if value}
 

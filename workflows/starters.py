@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from workflows.errors import NotFound
+from workflows.families import families
 from workflows.types import Value
 
 MBIT_PER_SECOND = 100.0
@@ -43,6 +44,11 @@ class Starter(Value):
     about: str
 
     @property
+    def video(self) -> bool:
+        """Whether it makes videos, which nobody begins with."""
+        return families()[self.family].video
+
+    @property
     def minutes(self) -> int:
         """Of download, by a line of MBIT_PER_SECOND."""
         return max(1, round(self.size_gb * 8000 / MBIT_PER_SECOND / 60))
@@ -75,9 +81,17 @@ def starter(name: str) -> Starter:
     return found
 
 
+def for_video(gpu_gb: float | None = None) -> Starter:
+    """The best that makes videos on a GPU of so much memory; the least demanding where it has less, or none."""
+    films = [one for one in starters() if one.video]
+    able = [one for one in films if gpu_gb is not None and one.gpu_gb <= gpu_gb]
+    return able[0] if able else min(films, key=lambda one: one.gpu_gb)
+
+
 def propose(machine: Machine, engines: Collection[str]) -> list[Proposal]:
-    """Every starter that one of these engines draws with; those that fit the machine come first."""
-    found = [Proposal(starter=one, against=_against(one, machine)) for one in starters() if one.engine in engines]
+    """Every starter that one of these engines draws pictures with; those that fit the machine come first."""
+    able = [one for one in starters() if one.engine in engines and not one.video]
+    found = [Proposal(starter=one, against=_against(one, machine)) for one in able]
     return sorted(found, key=lambda proposal: not proposal.fits)
 
 

@@ -11,18 +11,21 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from workflows import selection
+from workflows.bench import Wordsmith, Workbench
 from workflows.changes import Changes
 from workflows.choosing import Chooser
-from workflows.completion import complete
+from workflows.completion import complete, frames_told
 from workflows.content import ContentRules
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StorageError, StudioError
 from workflows.gallery import TRASH, Finder
 from workflows.inputs import Given, Inlet, InputPicture, check_pictures
 from workflows.judges.panel import Panel
+from workflows.kinds import ending_of
 from workflows.library import COMFYUI_STEP
 from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Recorder, Signer, Sources, Store
-from workflows.run import WAITING, Run, Wordsmith, Workbench, ticket_ids
+from workflows.run import WAITING, Run, ticket_ids
 from workflows.types import (
+    VIDEOS,
     WORDLESS,
     Acceptance,
     Choice,
@@ -33,6 +36,7 @@ from workflows.types import (
     Media,
     Progress,
     Recipe,
+    Task,
     new_id,
     now,
 )
@@ -48,8 +52,12 @@ POLL_SECONDS = 0.5
 NEAR_JOBS = 50
 """How many of the latest jobs are compared with a name that is none of an open job."""
 NO_PICTURES: Mapping[str, Given] = MappingProxyType({})
+MOTION = "motion"
+"""The check that every video is put to without being named; it says nothing of pictures."""
 OPTIONAL_CHECKS: Mapping[str, str] = {"vision": "vision needs a vision language model: set ATELIER_VISION_MODEL"}
 """Checks that are only there when the owner set something, with what to set."""
+FROM_WORDS: Mapping[Task, Task] = {"txt2img": "img2img", "txt2vid": "img2vid"}
+"""What a task becomes when there is a picture to begin with."""
 UNFINISHED = ("queued", "running", "interrupted")
 
 
@@ -92,35 +100,40 @@ class Studio:
         await asyncio.gather(*(run.ended.wait() for run in runs))
 
     async def submit(
-        self, recipe: Recipe, pictures: Mapping[str, Given] = NO_PICTURES, *, as_it_is: bool = False
+        self,
+        recipe: Recipe,
+        pictures: Mapping[str, Given] = NO_PICTURES,
+        *,
+        as_it_is: bool = False,
+        job_id: str | None = None,
     ) -> Job:
         """Choose model, LoRAs and engine, complete the recipe, write the job to the ledger, start it.
 
-        `pictures` by role: source, mask, control_1, ..., reference_1, ...; each a reference that the gallery or the
-        sources may open, or the bytes themselves. `as_it_is`: nothing is chosen for it that an engine would not choose.
+        `pictures` by role: source, mask, control_1, ..., reference_1, ..., workflow, file_1, ...; each a reference that
+        the gallery or the sources may open, or the bytes themselves. `as_it_is`: nothing is chosen for it that an
+        engine would not choose. `job_id`: a name (UUID) that the caller wrote down before; where there is such a job
+        already it is that one, taken up again if it was interrupted.
         Raises BadRecipe for what cannot be drawn, EngineUnavailable with every engine's reason, Refused for what the
         content rules forbid: nothing of that is kept.
         """
+        if job_id is not None and await self.jobs.get(job_id) is not None:
+            return await self.resume(job_id)
         self._admit(recipe)
         await asyncio.to_thread(self.rules.check, recipe)
         if self.words is not None:
             checked = await self.words.check(recipe)
             recipe = recipe if as_it_is else checked
-        if "source" in pictures and recipe.task == "txt2img":
-            recipe = recipe.but(task="img2img")
+        if "source" in pictures and recipe.task in FROM_WORDS:
+            recipe = recipe.but(task=FROM_WORDS[recipe.task])
         check_pictures(recipe, pictures)
-        opened = await Inlet(items=self.items, store=self.store, sources=self.sources).open(pictures)
-        texts = [text for picture in opened.values() for text in (*picture.texts, picture.words)]
-        await asyncio.to_thread(self.rules.check, recipe, texts)
-        job_id = new_id()
-        keys = {role: f"{job_id}/input/{role}.png" for role in opened}
-        recipe = _with_origin(recipe.with_pictures(keys), opened.get("source"))
-        recipe, choice = (recipe, None) if as_it_is else await self._chosen(recipe)
-        engine = await self._choose(recipe)
-        profile = await engine.profile(recipe)
-        recipe, choice = (recipe, None) if as_it_is else await self._tuned(recipe, choice, profile, engine)
+        as_it_is = as_it_is or recipe.task == "workflow"
+        opened = await self._opened(recipe, pictures)
+        job_id = job_id or new_id()
+        keys = {role: f"{job_id}/input/{role}.{ending_of(one.media.media_type)}" for role, one in opened.items()}
+        recipe = _with_origin(recipe.with_pictures(keys), opened)
+        recipe, choice, engine, profile = await self._fitted(recipe, as_it_is)
         mask = opened["mask"].media if "mask" in opened else None
-        recipe = await asyncio.to_thread(complete, recipe, profile, opened.get("source"), mask)
+        asked, recipe = recipe, await asyncio.to_thread(complete, recipe, profile, opened.get("source"), mask)
         for role, key in keys.items():
             await self.store.put(key, opened[role].media)
         job = Job(
@@ -132,10 +145,15 @@ class Studio:
             owner=self.presence.owner,
             runs=1,
             choice=choice,
-            note=profile.note or None,
+            note=" ".join(filter(None, (profile.note, frames_told(asked, recipe, profile)))) or None,
         )
         self._start(job, engine, profile, await self.jobs.add(job))
         return job
+
+    async def resume(self, job_id: str) -> Job:
+        """Take up a job whose process is gone; another stays as it is. Raises NotFound."""
+        job = await self.find(job_id)
+        return await self._adopt(job, True) if job.state == "interrupted" else job
 
     async def regenerate(self, name: str, **overrides: Any) -> Job:
         """Make a picture of the gallery again, as its child; `overrides` are fields of the recipe.
@@ -146,7 +164,8 @@ class Studio:
         item = await Finder(self.items, self.store).find(name)
         recipe = again(item, overrides)
         pictures = {role: await self._input_of(item, key) for role, key in recipe.pictures.items()}
-        pinned = recipe.but(engine=item.engine, model=recipe.model or item.model or None)
+        model = recipe.model or (item.model if recipe.task != "workflow" else None) or None
+        pinned = recipe.but(engine=item.engine, model=model)
         takes = next((engine for engine in self.engines if engine.name == item.engine), None)
         await self._look(pinned)
         same = takes is not None and await takes.refusal(pinned) is None
@@ -218,6 +237,14 @@ class Studio:
         if recipe.mask_text and self.graphs is None:
             raise EngineUnavailable(f"mask_text needs ComfyUI, which finds things in pictures: {COMFYUI_STEP}")
 
+    async def _opened(self, recipe: Recipe, pictures: Mapping[str, Given]) -> dict[str, InputPicture]:
+        """What goes in, by role. Raises Refused for what says that it was made from words that are not drawn here."""
+        inlet = Inlet(items=self.items, store=self.store, sources=self.sources)
+        opened = await inlet.open(pictures, recipe.task)
+        texts = [text for picture in opened.values() for text in (*picture.texts, picture.words)]
+        await asyncio.to_thread(self.rules.check, recipe, texts)
+        return opened
+
     async def _input_of(self, item: Item, key: str) -> Media:
         for place in (key, TRASH + key):  # another picture of its job, which was deleted since, may be its input
             with suppress(NotFound):
@@ -233,6 +260,14 @@ class Studio:
         if found is None:
             raise NotFound("job", ticket_id, [job.id for job in known], "get_history lists the latest jobs.")
         return found
+
+    async def _fitted(self, recipe: Recipe, as_it_is: bool) -> tuple[Recipe, Choice | None, Engine, FamilyProfile]:
+        """The recipe with what was chosen for it, who draws it, and what its model's family needs."""
+        recipe, choice = (recipe, None) if as_it_is else await self._chosen(recipe)
+        engine = await self._choose(recipe)
+        profile = await engine.profile(recipe)
+        recipe, choice = (recipe, None) if as_it_is else await self._tuned(recipe, choice, profile, engine)
+        return recipe, choice, engine, profile
 
     async def _chosen(self, recipe: Recipe) -> tuple[Recipe, Choice | None]:
         """The recipe with what was chosen for it. Its new names and words have to pass the rules too."""
@@ -308,7 +343,8 @@ class Studio:
         return self.rules.safeguarded(awake, profile)
 
     def _panel(self, recipe: Recipe) -> Panel:
-        wanted = [judge for name, judge in self.judges.items() if name in recipe.acceptance.checks]
+        asked = {*recipe.acceptance.checks, MOTION}
+        wanted = [judge for name, judge in self.judges.items() if name in asked]
         return Panel(judges=wanted, gate=self.gate)
 
     async def _orphaned(self, job: Job) -> bool:
@@ -353,10 +389,12 @@ def check_acceptance(acceptance: Acceptance, judges: Collection[str]) -> None:
         raise BadRecipe("best_of", acceptance.best_of, "it needs validate and a check: the judges do the choosing")
 
 
-def _with_origin(recipe: Recipe, source: InputPicture | None) -> Recipe:
+def _with_origin(recipe: Recipe, opened: Mapping[str, InputPicture]) -> Recipe:
     """The recipe with its parent, and for a task without words the words of the picture it works on."""
-    parent = source.item_id if source and source.item_id else recipe.source_item
-    if recipe.task not in WORDLESS:
+    files = (opened.get(f"file_{number}") for number in range(1, len(recipe.files) + 1))
+    source = opened.get("source")
+    parent = next((one.item_id for one in (source, *files) if one and one.item_id), recipe.source_item)
+    if recipe.task not in WORDLESS or (recipe.task == "workflow" and recipe.prompt):
         return recipe.but(source_item=parent)
     words = recipe.prompt or (source.words if source else "")
     # Nothing to judge against: the prompt only lets the gallery find it.
@@ -368,14 +406,9 @@ def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
 
     Another model is asked in its own way: steps, guidance and sampler of the old one do not go along. Raises BadRecipe.
     """
-    if item.kind == "video":
-        raise BadRecipe("image_id", item.id, "it is a video, and nothing here draws videos; its prompt draws a picture")
-    step = "use it as input_image of img2img, or call generate_image with a prompt"
-    if item.source and item.rendered.source is None and item.rendered.task not in {"txt2img", "unknown"}:
-        why = f"it was made from another picture ({item.rendered.task}), which is not in its file"
-        raise BadRecipe("image_id", item.id, f"{why}; {step}")
-    if item.rendered.task == "unknown":
-        raise BadRecipe("image_id", item.id, f"its file does not say how it was made; {step}")
+    _check_repeatable(item)
+    if item.rendered.task == "workflow":
+        return _workflow_again(item, overrides)
     reworded = overrides.get("prompt", item.recipe.prompt) != item.recipe.prompt
     kept: dict[str, Any] = {"count": 1, "seed": item.seed, "source_item": item.id, "engine": "auto"}
     if overrides.get("model") not in {None, item.model, item.rendered.model}:
@@ -394,6 +427,33 @@ def again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
     elif item.rendered.prompt == selection.with_triggers(item.recipe.prompt, item.recipe.loras):
         kept["prompt"] = item.recipe.prompt  # in the person's own words; those for the LoRAs come to them again
     return item.rendered.but(**kept | {"acceptance": once} | dict(overrides))
+
+
+def _check_repeatable(item: Item) -> None:
+    """Raises BadRecipe for what came from elsewhere and does not bring all that it was made of."""
+    task = item.rendered.task
+    step = "use it as input_image of img2img, or call generate_image with a prompt"
+    if item.kind == "video":
+        if task not in {*VIDEOS, "workflow"}:
+            why = "it is a video from elsewhere, and its file does not say how it was made here"
+            raise BadRecipe("image_id", item.id, f"{why}; call generate_video with its prompt")
+        step = "use it as input_video of extend_video, or call generate_video with a prompt"
+    if item.source and task == "workflow" and item.rendered.workflow is None:
+        raise BadRecipe("image_id", item.id, "it was made by a workflow elsewhere; call run_workflow with that")
+    if item.source and item.rendered.source is None and task not in {*FROM_WORDS, "unknown", "workflow"}:
+        why = f"it was made from another picture ({task}), which is not in its file"
+        raise BadRecipe("image_id", item.id, f"{why}; {step}")
+    if task == "unknown":
+        raise BadRecipe("image_id", item.id, f"its file does not say how it was made; {step}")
+
+
+def _workflow_again(item: Item, overrides: Mapping[str, Any]) -> Recipe:
+    """The same graph with the same files. Raises BadRecipe for overrides: its values stand in the graph."""
+    name, value = next(((name, value) for name, value in overrides.items() if name != "count"), ("", None))
+    if name:
+        way = "it was made by a workflow, whose values stand in its graph; call run_workflow with this input"
+        raise BadRecipe(name, value, way)
+    return item.recipe.but(seed=item.recipe.seed, source_item=item.id, engine="auto")
 
 
 def _ruled_out(item: Item, negative: str) -> str:

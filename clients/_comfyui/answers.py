@@ -43,7 +43,8 @@ def read_finished(prompt_id: str, body: Json) -> Finished | None:
     entry = cast(dict[str, Any], entry)
     status = cast(dict[str, Any], entry.get("status") or {})
     said = {str(kind): cast(Json, fact) for kind, fact in status.get("messages") or ()}
-    outputs = cast(dict[str, Json], entry.get("outputs") or {})
+    given = cast(dict[str, object], entry.get("outputs") or {})
+    outputs = {node: cast(Json, output) for node, output in given.items() if isinstance(output, dict)}
     failed = said.get("execution_error")
     return Finished(
         prompt_id=prompt_id,

@@ -1,4 +1,4 @@
-"""Pictures to and from a server: view, upload, masks."""
+"""Files to and from a server: view, upload, masks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from clients._comfyui.answers import file_fault
-from clients._comfyui.values import OutputFile, UploadedFile
-from clients._comfyui.web import Unheard, Web
+from clients._comfyui.values import FileTooLarge, OutputFile, UploadedFile
+from clients._comfyui.web import TooLarge, Unheard, Web
+from utils.images import sniff
 from workflows.errors import GraphRejected, NotFound, RenderFailed
 from workflows.types import Media
 
@@ -20,14 +21,20 @@ class Files:
     def __init__(self, web: Web) -> None:
         self._web = web
 
-    async def view(self, file: OutputFile) -> Media:
-        response = await self._web.get("/view", filename=file.filename, subfolder=file.subfolder, type=file.type)
+    async def view(self, file: OutputFile, most: int) -> Media:
         name = _path(file)
+        where = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
+        try:
+            response, content = await self._web.bounded("/view", most, **where)
+        except TooLarge as error:
+            text = f"ComfyUI's file {name} has more than the {most / 1e6:.0f} MB that are left to fetch."
+            raise FileTooLarge(text, node=file.node or None) from error
         if response.status_code in {400, 403, 404}:
             hint = "The server's cache may name a file that was deleted: render again under another file name."
             raise NotFound("file at the ComfyUI server", name, hint=hint)
-        media_type = str(response.headers.get("content-type") or "").partition(";")[0].strip()
-        media = Media(data=response.content, media_type=media_type or _guessed(file.filename))
+        told = str(response.headers.get("content-type") or "").partition(";")[0].strip()
+        # Other people's nodes give a picture the ending of another kind; only what is none at all is broken.
+        media = Media(data=content, media_type=sniff(content) or told or _guessed(file.filename))
         if fault := file_fault(media):
             raise RenderFailed(f"ComfyUI's file {name} cannot be used: {fault}. Render again.", node=file.node or None)
         return media

@@ -129,7 +129,8 @@ def events(message: Message | Frame) -> Iterator[Event]:
             yield from _states(body.get("nodes"))
         case "executed":
             output = body.get("output")
-            yield NodeDone(node=str(body.get("node")), output=cast(Mapping[str, Any], output or {}))
+            known = cast(Mapping[str, Any], output if isinstance(output, dict) else {})
+            yield NodeDone(node=str(body.get("node")), output=known)
         case _:
             pass
 

@@ -66,7 +66,7 @@ class Run:
         self._node = ""
         self._cached: tuple[str, ...] = ()
         self._outputs: dict[str, Json] = {}
-        self._frames: list[Media] = []
+        self._frames: list[tuple[str, Media]] = []
         self._last: NodeProgress | Waiting | None = None
         self._missing_since: float | None = None
         self._unheard_since: float | None = None
@@ -93,7 +93,7 @@ class Run:
 
     async def _join(self) -> bool:
         """Take up a prompt that an earlier process sent under this id; False when it must be sent anew."""
-        where = await self._prompts.where(self._id)
+        where = await self._whereabouts()
         if where is None:
             return False
         ended = isinstance(where, Finished)
@@ -105,6 +105,19 @@ class Run:
         self._whole = False  # it was sent under another client id, and its events go there
         self._found(where)
         return True
+
+    async def _whereabouts(self) -> Finished | int | None:
+        """As Prompts.where, with the patience for a server that swallows a question."""
+        while True:
+            asked = asyncio.get_running_loop().time()
+            try:
+                where = await self._prompts.where(self._id)
+            except Unheard as error:
+                self._unheard(error, asked)
+                await asyncio.sleep(self._pace.apart)
+            else:
+                self._unheard_since = None
+                return where
 
     async def _send(self, extra_data: Json | None) -> Accepted:
         """In a task of its own: a request that is given up half-way may be obeyed all the same."""
@@ -158,7 +171,7 @@ class Run:
             case NodeDone():
                 self._outputs[event.node] = event.output
             case Preview() if self._is_result(event):
-                self._frames.append(event.media)
+                self._frames.append((event.node or self._node, event.media))
                 return
             case _:
                 pass
@@ -247,7 +260,8 @@ class Run:
             raise error
         if self._streams and not self._whole:
             raise RenderLost("The pictures were sent over a connection that broke; render again.", restarted=False)
-        return replace(ended, frames=tuple(self._frames))
+        nodes, frames = tuple(node for node, _ in self._frames), tuple(frame for _, frame in self._frames)
+        return replace(ended, frames=frames, frame_nodes=nodes)
 
     async def _call_off(self) -> str:
         """Nobody waits any more: stop it at the server, and do not wait for ever. What is to be said if it goes on."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from workflows.errors import RenderFailed
 from workflows.types import Media
 
 Ending = Literal["success", "error", "interrupted"]
@@ -72,6 +73,14 @@ class OutputFile:
     key: str = ""
 
 
+class FileTooLarge(RenderFailed):
+    """A file has more bytes than were wanted."""
+
+    @property
+    def code(self) -> str:
+        return "render_failed"
+
+
 @dataclass(frozen=True, kw_only=True)
 class UploadedFile:
     """Where an upload lies, as the server named it."""
@@ -107,6 +116,8 @@ class Finished:
     """By node and key, as the server gave them; a key holds a list."""
     frames: tuple[Media, ...] = ()
     """Pictures that SaveImageWebsocket sent over the socket; they lie in no file."""
+    frame_nodes: tuple[str, ...] = ()
+    """The node of each frame; empty where the server did not say whose it was."""
     cached: bool = False
     """Nothing was computed: every output came from the server's cache, and its file may be gone."""
     failure: Failure | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +47,10 @@ class Unheard(EngineUnavailable):
         return "engine_unavailable"
 
 
+class TooLarge(Exception):
+    """An answer has more bytes than were wanted; it was not read to its end."""
+
+
 class Web:
     """Requests to one server; every error is an EngineUnavailable or AccessDenied that names the URL."""
 
@@ -70,6 +76,15 @@ class Web:
             if not silence.broken:
                 raise
             return await self._send("GET", path, params=params)
+
+    async def bounded(self, path: str, most: int, **params: str | int) -> tuple[httpx2.Response, bytes]:
+        """Like get, for what may be large: the answer and its body. Raises TooLarge beyond `most` bytes."""
+        try:
+            return await self._streamed(path, most, params)
+        except Unheard as silence:
+            if not silence.broken:
+                raise
+            return await self._streamed(path, most, params)
 
     async def post(self, path: str, **more: Any) -> httpx2.Response:
         return await self._send("POST", path, **more)
@@ -97,13 +112,34 @@ class Web:
         return self.json(await self.get(path), list)
 
     async def _send(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        http = self._opened()
+        with self._spoken():
+            response = await http.request(method, f"{self.address.url}{path}", **more)
+        return self._admitted(response)
+
+    async def _streamed(self, path: str, most: int, params: dict[str, Any]) -> tuple[httpx2.Response, bytes]:
+        http, content = self._opened(), bytearray()
+        with self._spoken():
+            async with http.stream("GET", f"{self.address.url}{path}", params=params or None) as response:
+                async for part in response.aiter_bytes():
+                    content += part
+                    if len(content) > most:
+                        raise TooLarge
+        return self._admitted(response), bytes(content)
+
+    def _opened(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            raise Unheard(f"The client for ComfyUI at {self.address.url} is not open: it works inside `async with`.")
+        return self._http
+
+    @contextmanager
+    def _spoken(self) -> Generator[None]:
+        """The library's errors as ours."""
         import httpx2
 
         url = self.address.url
-        if self._http is None:
-            raise Unheard(f"The client for ComfyUI at {url} is not open: it works inside `async with`.")
         try:
-            response = await self._http.request(method, f"{url}{path}", **more)
+            yield
         except httpx2.ConnectTimeout as error:
             raise Unheard(f"ComfyUI at {url} cannot be reached; {_is_it(url)}") from error
         except httpx2.ConnectError as error:
@@ -113,7 +149,6 @@ class Web:
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             what = str(error) or type(error).__name__
             raise Unheard(f"The answer of ComfyUI at {url} broke off ({what}). Try again.", broken=True) from error
-        return self._admitted(response)
 
     def _admitted(self, response: httpx2.Response) -> httpx2.Response:
         """Only what the server itself, and not its door, answered."""

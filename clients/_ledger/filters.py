@@ -89,7 +89,7 @@ def _kinds(query: ItemQuery) -> list[Filter]:
         )
     if query.kind is not None:
         video = _partial("i.kind = 'video'", "ix_items_video")
-        found.append(video if query.kind == "video" else Filter("i.kind <> 'video'", {}))
+        found.append(video if query.kind == "video" else Filter("i.kind = :kind", {"kind": query.kind}))
     if query.model is not None:
         found.append(_keyed(MODEL, query.model.casefold()))
     if query.engine is not None:

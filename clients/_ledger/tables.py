@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from workflows.types import HistoryEntry, Item, Job
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every migration, oldest first; the last is the head. Known here so that opening needs no Alembic."""
 
 UNSCORED = -1e9
@@ -20,6 +20,7 @@ UNSCORED = -1e9
 
 _VIDEO = "kind = 'video'"
 _TRASH = "deleted IS NOT NULL"
+_FAILED = "status IN ('failed', 'refused')"
 
 metadata = sa.MetaData()
 
@@ -221,6 +222,114 @@ presets = sa.Table(
     sa.Column("stamp", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("kind", "id"),
     sa.Index("ix_presets_stamp", "stamp"),
+    sqlite_autoincrement=True,
+)
+
+# `body` is the whole refinement; the tables below it hold its parts for whoever asks for them alone. Those of an
+# earlier version of its prompt stay.
+refinements = sa.Table(
+    "refinements",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("brief_id", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("accepted", sa.Boolean),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("ix_refinements_run", "run_id", "seq"),
+    sa.Index("ix_refinements_state", "state", "seq"),
+    sqlite_autoincrement=True,
+)
+
+
+def _refinement() -> sa.Column[int]:
+    held = sa.ForeignKey("refinements.seq", ondelete="CASCADE")
+    return sa.Column("refinement", sa.Integer, held, primary_key=True, autoincrement=False)
+
+
+def _round() -> list[sa.Column[int]]:
+    numbers = [sa.Column(name, sa.Integer, primary_key=True, autoincrement=False) for name in ("version", "number")]
+    return [_refinement(), *numbers]
+
+
+prompts = sa.Table(
+    "prompts",
+    metadata,
+    _refinement(),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("prompt", sa.Text, nullable=False),
+    sa.Column("negative", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+tool_versions = sa.Table(
+    "tool_versions",
+    metadata,
+    _refinement(),
+    sa.Column("tool", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+)
+
+iterations = sa.Table(
+    "iterations",
+    metadata,
+    *_round(),
+    sa.Column("prompt", sa.Text, nullable=False),
+    sa.Column("negative", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text),
+    sa.Column("image_id", sa.Text),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Index("ix_iterations_job", "job_id"),
+)
+
+evaluations = sa.Table(
+    "evaluations",
+    metadata,
+    *_round(),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("score", sa.Float),
+    sa.Column("passed", sa.Boolean),
+    sa.Column("missing", sa.JSON, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+)
+
+refined_prompts = sa.Table(
+    "refined_prompts",
+    metadata,
+    *_round(),
+    sa.Column("prompt", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
+
+_TOLD = ("service", "operation", "model", "status", "seconds", "tries", "cost")
+
+# Requests to services; both wide indexes hold all that the statistics add up.
+calls = sa.Table(
+    "calls",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("cost", sa.Float),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("ix_calls_created", "created", *_TOLD),
+    sa.Index("ix_calls_run", "run_id", "created", *_TOLD),
+    sa.Index("ix_calls_failed", "created", "seq", sqlite_where=sa.text(_FAILED), postgresql_where=sa.text(_FAILED)),
     sqlite_autoincrement=True,
 )
 

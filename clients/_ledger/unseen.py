@@ -19,7 +19,7 @@ AT_ONCE = 1_000
 _WITHOUT = """
 SELECT i.seq FROM items AS i JOIN item_details AS d ON d.seq = i.seq WHERE {which} AND i.deleted IS NULL
 AND NOT EXISTS (SELECT 1 FROM embeddings AS e WHERE e.seq = i.seq AND e.model = :model)
-AND (i.kind <> 'video' OR d.body LIKE '%"poster":"%') ORDER BY i.seq DESC LIMIT :limit
+AND (i.kind = 'image' OR (i.kind = 'video' AND d.body LIKE '%"poster":"%')) ORDER BY i.seq DESC LIMIT :limit
 """
 
 
@@ -34,7 +34,7 @@ class Looked:
 
 def without(connection: sa.Connection, model: str, limit: int, before: Looked | None) -> tuple[list[int], Looked]:
     """The numbers of up to so many pictures, newest first, and what to give the next time. A video counts where it has
-    a poster."""
+    a poster; sounds and other files never do."""
     version = labels.version(connection, labels.SHOWN)
     known = before if before is not None and before.version == version else Looked(version=version)
     values = {"model": model, "through": known.through, "seqs": listed(connection, known.left)}

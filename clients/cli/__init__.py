@@ -21,9 +21,11 @@ from clients.cli import (
     moving,
     presets,
     prompts,
+    refining,
     servers,
     sharing,
     sweeping,
+    video,
 )
 from clients.cli.console import DONE, Finding, Parts, out
 from clients.cli.setup import setup_command
@@ -37,8 +39,18 @@ MAKING = {
     "upscale": (making.upscale_command, "Enlarge a picture."),
     "face-restore": (making.face_restore_command, "Repair the faces in a picture."),
     "remove-background": (making.remove_background_command, "Cut out the subject of a picture."),
+    "video": (video.video_command, "Make a video from words."),
+    "animate": (video.animate_command, "Set a picture in motion."),
+    "extend-video": (video.extend_command, "Let a video go on from its last frame."),
+    "interpolate": (video.interpolate_command, "Make a video smoother: frames between its frames."),
     "sweep": (sweeping.sweep_command, "One picture for every combination of some settings, and a grid of them."),
     "regenerate": (making.regenerate_command, "Make a picture of the gallery again, with other settings or the same."),
+}
+REFINING = {
+    "batch": (refining.batch_command, "Refine many prompts in rounds: draw, evaluate in words, reword, again."),
+    "evaluate": (refining.evaluate_command, "Put a picture into words, and say what is missing."),
+    "refine": (refining.refine_command, "Reword a prompt by what was seen."),
+    "stats": (refining.stats_command, "What services were asked, how it went, what it cost."),
 }
 LOOKING = {
     "status": (looking.status_command, "Engines, servers, work in hand, pictures, memory."),
@@ -50,7 +62,7 @@ GROUPS = {"gallery", "metadata", "models", "prompt", "presets", "workflows", "se
 
 def run(arguments: Sequence[str], parts: Parts) -> int:
     """Run one command; returns its exit code. `atelier "PROMPT"` is short for `atelier generate "PROMPT"`."""
-    known = {*MAKING, *LOOKING, *GROUPS, "serve", "--help", "--version"}
+    known = {*MAKING, *REFINING, *LOOKING, *GROUPS, "serve", "--help", "--version"}
     given = list(arguments) or ["--help"]
     if given[0] not in known:
         given = ["generate", *given]
@@ -70,7 +82,7 @@ def build(parts: Parts) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     cli.callback(invoke_without_command=True)(_root(parts.version))
-    for name, (command, words) in (MAKING | LOOKING).items():
+    for name, (command, words) in (MAKING | REFINING | LOOKING).items():
         cli.command(name, help=words)(command(parts))
     passing: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
     serve = looking.serve_command(parts)
@@ -113,10 +125,14 @@ def _metadata(parts: Parts) -> typer.Typer:
 
 
 def _workflows(parts: Parts) -> typer.Typer:
-    workflows = typer.Typer(help="ComfyUI graphs: which can be used, and whether one is right.", no_args_is_help=True)
+    workflows = typer.Typer(
+        help="ComfyUI graphs: which can be used, whether one is right, and running one.", no_args_is_help=True
+    )
     workflows.command("list", help="List the workflows, and what is missing for each.")(graphs.list_command(parts))
     check = "Check a graph, or the one that a prompt and model become; draws nothing."
     workflows.command("check", help=check)(graphs.check_command(parts))
+    run_it = "Run a workflow of your own: atelier workflows run portrait --set prompt='a cat' --set image=cat.png."
+    workflows.command("run", help=run_it)(graphs.run_command(parts))
     return workflows
 
 

@@ -52,16 +52,16 @@ def _control(entry: str) -> dict[str, str]:
 
 
 def _pictures(given: Mapping[str, str]) -> dict[str, str | Media]:
-    return {role: _picture(role, reference) for role, reference in given.items()}
+    return {role: file_or_reference(argument_of(role), reference) for role, reference in given.items()}
 
 
-def _picture(role: str, given: str) -> str | Media:
+def file_or_reference(argument: str, given: str) -> str | Media:
     """A file is read as the user who typed its name; anything else is a reference for the studio. Raises BadRecipe."""
     if given.startswith("data:"):
         return given
     if not Path(given).is_file():
         if "://" not in given and Path(given).suffix:
-            raise BadRecipe(argument_of(role), given, f"there is no such file in {Path.cwd()}")
+            raise BadRecipe(argument, given, f"there is no such file in {Path.cwd()}")
         return given
     return Media(data=Path(given).read_bytes(), media_type=mimetypes.guess_type(given)[0] or "application/octet-stream")
 

@@ -1,17 +1,23 @@
-"""Commands about ComfyUI graphs: which can be used, and whether one would be taken."""
+"""Commands about ComfyUI graphs: which can be used, whether one would be taken, and running one."""
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from clients.cli import options as o
+from clients.cli.carrying import carry_out, file_or_reference
 from clients.cli.console import DONE, FAILED, Json, Parts, out, perform, print_json, safe
 from workflows.answers import Answer
 from workflows.app import App
+from workflows.errors import BadRecipe
+
+MOST_GRAPH = 5_000_000
+"""Bytes of a file with a graph; a picture with one inside may have more, and is read as such."""
 
 
 def list_command(parts: Parts) -> Callable[..., None]:
@@ -47,6 +53,35 @@ def check_command(parts: Parts) -> Callable[..., None]:
         perform(parts, work)
 
     return workflows_check
+
+
+def run_command(parts: Parts) -> Callable[..., None]:
+    def workflows_run(
+        workflow: Annotated[str, typer.Argument(help="A workflow's name, or a file with a graph.")],
+        settings: Annotated[
+            list[str] | None, typer.Option("--set", help="An input: name=value, several times; files by their path.")
+        ] = None,
+        output: o.Output = None,
+        as_json: Json = False,
+    ) -> None:
+        given = {"output": output, "as_json": as_json}
+
+        async def work(app: App) -> int:
+            inputs = dict(_setting(entry) for entry in settings or ())
+            return await carry_out(app, lambda: app.begin_workflow(_graph(workflow), inputs), given)
+
+        perform(parts, work)
+
+    return workflows_run
+
+
+def _setting(entry: str) -> tuple[str, Any]:
+    """ "name=value"; a value that is the path of a file here is that file. Raises BadRecipe."""
+    name, equals, value = entry.partition("=")
+    if not equals or not name:
+        raise BadRecipe("set", entry, "it is name=value, such as prompt='a cat'; list_workflows tells the names")
+    is_file = (mimetypes.guess_type(value)[0] or "").startswith(("image/", "video/", "audio/"))
+    return name.strip(), file_or_reference(name, value) if is_file else value
 
 
 def _graph(given: str | None) -> str | None:

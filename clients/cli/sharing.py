@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from clients.cli.console import DONE, FAILED, Json, Parts, err, out, perform, print_json, safe
 from workflows.answers import shortened
 from workflows.app import App
-from workflows.errors import BadRecipe, StorageError, StudioError
+from workflows.errors import BadRecipe, NotFound, StorageError, StudioError
 from workflows.exporting import every
+from workflows.gallery import has_picture, why_no_picture
 from workflows.importing.wholeness import largest
 from workflows.sheets import MOST_TILES, Tile, comparison, contact_sheet
 from workflows.types import Item, ItemQuery, Media
@@ -173,9 +174,9 @@ def compare_command(parts: Parts) -> Command:
     ) -> None:
         async def work(app: App) -> int:
             items = [await app.gallery.find(name) for name in (before, after)]
-            video = next((item for item in items if item.kind != "image"), None)
-            if video is not None:
-                raise BadRecipe("image", video.id, "it is a video: it has no picture that can be compared")
+            unseen = next((item for item in items if not has_picture(item)), None)
+            if unseen is not None:
+                raise BadRecipe("image", unseen.id, why_no_picture(unseen))
             missing: dict[str, str] = {}
             tiles = [await _tile(app, item, missing) for item in items]
             if missing:
@@ -313,12 +314,13 @@ async def _items(app: App, names: Sequence[str] | None, given: dict[str, Any], l
 
 
 async def _tile(app: App, item: Item, missing: dict[str, str], done: Callable[[], object] = lambda: None) -> Tile:
-    """The item with its words; a video leaves its place empty, and so does a file that cannot be read: that is told."""
+    """The item with its words; of a video it is the first frame. What has no picture leaves its place empty, and
+    so does a file that cannot be read: that is told."""
     picture = None
-    if item.kind == "image":
+    if has_picture(item):
         try:
-            picture = (await app.gallery.file(item)).data
-        except StorageError as error:
+            picture = (await app.gallery.picture(item)).data
+        except (StorageError, NotFound) as error:
             missing[item.id] = str(error)
     score = "" if item.score is None else f", score {item.score:.3f}"
     lines = (shortened(item.prompt, 300) or "(no prompt)", f"seed {item.seed}{score}")

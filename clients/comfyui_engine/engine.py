@@ -1,20 +1,20 @@
-"""ComfyUIEngine: the Engine and Graphs ports on ComfyUI servers. It decides who draws; Drawing draws."""
+"""ComfyUIEngine: the Engine, Graphs and Workshop ports on ComfyUI servers. What is drawn, and where, others decide."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from clients.comfyui_client import Pace
+from clients.comfyui_engine import flow, shelf
+from clients.comfyui_engine.carrying import Carrying, Chooser
 from clients.comfyui_engine.catalogue import described
 from clients.comfyui_engine.drains import Drains, bare
-from clients.comfyui_engine.drawing import Drawing, found_mask
+from clients.comfyui_engine.drawing import Drawings, found_mask
 from clients.comfyui_engine.fleet import Fleet
 from clients.comfyui_engine.progress import Tracker
 from clients.comfyui_engine.server import Server
@@ -22,8 +22,8 @@ from clients.comfyui_engine.writing import SECONDS, ComfyTextModel
 from workflows.drawing.checking import problems
 from workflows.drawing.drafting import draft
 from workflows.drawing.finishing import fit_mask_finder
-from workflows.drawing.setup import Setup
-from workflows.errors import EngineUnavailable, JobCancelled, NotFound, RenderLost, StudioError
+from workflows.errors import EngineUnavailable, NotFound, StudioError
+from workflows.families import family
 from workflows.folders import kind_of_folder
 from workflows.graph import Graph
 from workflows.ports import Report
@@ -41,6 +41,9 @@ from workflows.types import (
     TemplateInfo,
     Ticket,
 )
+
+if TYPE_CHECKING:
+    from workflows.drawing.inventory import Inventory
 
 
 class ComfyUIEngine:
@@ -76,11 +79,18 @@ class ComfyUIEngine:
     # ------------------------------------------------------------------ the Engine port
 
     async def refusal(self, recipe: Recipe) -> str | None:
-        """From what is known of the servers; a name that is not in their lists is looked for in fresh ones."""
+        """From what is known of the servers; a name that is not in their lists is looked for in fresh ones.
+
+        Of a workflow only whether a server takes any: its graph is looked at when it is rendered.
+        """
+        if recipe.task == "workflow":
+            return await flow.refusal(self._fleet)
         return await self._fleet.refusal(recipe)
 
     async def profile(self, recipe: Recipe) -> FamilyProfile:
-        """Of the model that would draw it. Raises BadRecipe, NotFound, EngineUnavailable."""
+        """Of the model that would draw it; nobody knows a workflow's. Raises BadRecipe, NotFound, EngineUnavailable."""
+        if recipe.task == "workflow":
+            return family("unknown").profile
         _, setup = await self._fleet.pick(recipe)
         return setup.family.profile
 
@@ -89,17 +99,13 @@ class ComfyUIEngine:
     ) -> Sequence[Artifact]:
         """Draw on the server that suits best. One that dies with it loses it, once, to another: same seed, same id.
 
-        Cancelling stops the prompt, waiting or running, and nobody else's. Raises EngineError, BadRecipe, NotFound.
+        A workflow gives an artifact for each of its outputs, of whatever kind. Cancelling stops the prompt, waiting or
+        running, and nobody else's. Raises EngineError, BadRecipe, NotFound.
         """
         tracker = Tracker(report)
-        first = await self._fleet.holder(ticket.id) if ticket.again else None
-        server, setup = (first, await first.fitted(recipe)) if first else await self._fleet.pick(recipe)
-        drawing = Drawing(server=server, recipe=recipe, setup=setup, inputs=inputs, ticket=ticket, tracker=tracker)
-        try:
-            return await _artifacts(drawing)
-        except EngineUnavailable as error:
-            tracker.say(f"{server.url} was lost; looking for another server")
-            return await self._drawn_again(drawing, error)
+        chooser = self._chooser(recipe, inputs, ticket, tracker)
+        carrying = Carrying(fleet=self._fleet, chooser=chooser, ticket=ticket, tracker=tracker, pace=self._pace)
+        return await carrying.carried_out()
 
     async def models(self, kind: str = "all") -> Sequence[ModelInfo]:
         """What the servers that answer have in all their model folders, each name once: what is known of it now.
@@ -175,6 +181,21 @@ class ComfyUIEngine:
         """The ChatModel port on the servers' text encoders: one by its name, or the best that can write."""
         return ComfyTextModel(self._fleet, file, seconds=seconds)
 
+    # ------------------------------------------------------------------ the Workshop port
+
+    async def inventories(self) -> Sequence[Inventory]:
+        """Of every server that answers. Raises EngineUnavailable when none does."""
+        return await shelf.inventories(self._fleet)
+
+    async def saved(self) -> Sequence[str]:
+        """Names in the libraries of the servers' editors, each once. Raises EngineUnavailable."""
+        return await shelf.saved(self._fleet)
+
+    async def saved_workflow(self, name: str) -> Mapping[str, object]:
+        """As the editor wrote it, of the first server that has it. Raises NotFound, GraphRejected for what cannot be
+        read, EngineUnavailable."""
+        return await shelf.saved_workflow(self._fleet, name)
+
     # ------------------------------------------------------------------ for the owner
 
     async def drain(self, url: str) -> frozenset[str]:
@@ -200,41 +221,17 @@ class ComfyUIEngine:
             raise NotFound("ComfyUI server", bare(url), names, f"The servers are: {', '.join(sorted(names))}.")
         return bare(url)
 
-    async def _drawn_again(self, lost: Drawing, why: EngineUnavailable) -> Sequence[Artifact]:
-        """What one server lost, drawn by another; by the same where no other takes it and it comes back in time."""
-        before = lost.server.url
-        server, setup = await self._after(lost, why)
-        same = server is lost.server
-        if not same:
-            lost.server.abandon(lost.prompt_id)
-        # A server that was only out of reach may have the prompt still: it is looked for there.
-        ticket = replace(lost.ticket, again=same or lost.ticket.again)
-        ending = " and came back." if same else f"; drawn anew on {server.url}."
-        note = f"{before} was lost in the middle{ending}"
-        drawing = replace(lost, server=server, setup=setup, ticket=ticket, notes=[note])
-        try:
-            return await _artifacts(drawing)
-        except EngineUnavailable as error:
-            server.abandon(drawing.prompt_id)
-            raise _lost_twice(before, why, server.url, error) from error
-
-    async def _after(self, lost: Drawing, why: EngineUnavailable) -> tuple[Server, Setup]:
-        """Who draws after a loss. Raises EngineUnavailable when nobody does for `Pace.comeback` seconds."""
-        patience = self._pace.comeback if isinstance(why, RenderLost) else 0.0
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                return await self._fleet.pick(lost.recipe, besides=[lost.server.url])
-            except StudioError as error:
-                nobody = error
-            if isinstance(why, RenderLost) and await lost.server.back():
-                with suppress(EngineUnavailable):  # gone again
-                    return lost.server, await lost.server.fitted(lost.recipe)
-            if time.monotonic() > deadline:
-                lost.server.abandon(lost.prompt_id)
-                raise _lost_for_good(lost.server.url, why, patience, nobody) from nobody
-            lost.tracker.say(f"{lost.server.url} was lost and nobody else takes this: waiting for it to come back")
-            await asyncio.sleep(self._pace.apart)
+    def _chooser(self, recipe: Recipe, inputs: Mapping[str, Media], ticket: Ticket, tracker: Tracker) -> Chooser:
+        if recipe.task != "workflow":
+            return Drawings(fleet=self._fleet, recipe=recipe, inputs=inputs, ticket=ticket, tracker=tracker)
+        return flow.Flows(
+            fleet=self._fleet,
+            graph=flow.graph_of(inputs),
+            recipe=recipe,
+            inputs=inputs,
+            ticket=ticket,
+            tracker=tracker,
+        )
 
 
 async def _installed(server: Server) -> Sequence[ModelInfo]:
@@ -242,36 +239,6 @@ async def _installed(server: Server) -> Sequence[ModelInfo]:
     with suppress(StudioError):
         return await server.installed()
     return ()
-
-
-async def _artifacts(drawing: Drawing) -> Sequence[Artifact]:
-    """Raises EngineUnavailable when the server is lost with it, and JobCancelled when it was taken out of its queue."""
-    server = drawing.server
-    try:
-        with server.berth(drawing.setup.model):
-            return await drawing.artifacts()
-    except asyncio.CancelledError:
-        server.abandon(drawing.prompt_id)  # a server that hangs was told in vain: it is told again when it answers
-        raise
-    except EngineUnavailable as error:
-        if isinstance(error, RenderLost) and not error.restarted:
-            raise JobCancelled(f"Somebody took this render out of the queue of {server.url}.") from error
-        server.failed(error)
-        raise
-
-
-def _lost_for_good(url: str, why: EngineUnavailable, patience: float, nobody: StudioError) -> EngineUnavailable:
-    waited = f" It did not come back within {patience:g} s." if patience else ""
-    return EngineUnavailable(f"{_told(url, why)}{waited} No other server takes it: {nobody}")
-
-
-def _lost_twice(before: str, why: EngineUnavailable, url: str, error: EngineUnavailable) -> EngineUnavailable:
-    step = "See what ails them (get_system_status), then ask again."
-    return EngineUnavailable(f"{_told(before, why)} Then {url} was lost as well: {error} {step}")
-
-
-def _told(url: str, why: EngineUnavailable) -> str:
-    return f"{url} was lost in the middle: {why}"
 
 
 def _summary(servers: Sequence[ServerStatus]) -> str:

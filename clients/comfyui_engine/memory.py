@@ -52,9 +52,9 @@ def thrift_of(plan: MemoryPlan | None) -> Thrift:
     return Thrift(**{LEVERS[lever]: True for lever in plan.levers if lever in LEVERS}) if plan else Thrift()
 
 
-def ladder(count: int, plan: MemoryPlan | None = None) -> Iterator[Rung]:
+def ladder(count: int, plan: MemoryPlan | None = None, *, shrinking: bool = True) -> Iterator[Rung]:
     """From where the plan begins. Fewer pictures at once come before all else: who asked for several asks again for
-    those that are left."""
+    those that are left. Without `shrinking` nothing is drawn smaller: what is enlarged frame by frame flickers."""
     start = thrift_of(plan)
     if plan is not None and "smaller_batch" in plan.levers:
         count = 1
@@ -63,7 +63,7 @@ def ladder(count: int, plan: MemoryPlan | None = None) -> Iterator[Rung]:
     while count > 1:
         count //= 2
         yield replace(first, count=count, words=f"{count} at once" if count > 1 else "one at a time")
-    for rung in LADDER[1:]:
+    for rung in LADDER[1:] if shrinking else (rung for rung in LADDER[1:] if rung.thrift.shrink == 1):
         yield replace(rung, thrift=_both(start, rung.thrift))
 
 
@@ -92,10 +92,11 @@ def said(rung: Rung) -> str:
     return f"The server ran out of memory, so this was drawn {rung.words}."
 
 
-def given_up(tried: Sequence[Rung], last: OutOfMemory, url: str) -> OutOfMemory:
+def given_up(tried: Sequence[Rung], last: OutOfMemory, url: str, *, video: bool = False) -> OutOfMemory:
     """The error at the foot of the ladder."""
     ways = "; ".join(rung.words for rung in tried)
+    less = "fewer frames or a smaller video" if video else "a smaller picture"
     return OutOfMemory(
         f"{url} ran out of memory each time. Tried: {ways}. Last: {last} "
-        "Ask for a smaller picture, take a smaller model, or close what else uses that GPU."
+        f"Ask for {less}, take a smaller model, or close what else uses that GPU."
     )

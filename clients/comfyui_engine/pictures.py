@@ -1,13 +1,28 @@
-"""Pictures as a server hands them out: are they whole, and how large are they?"""
+"""Pictures and videos as a server hands them out: are they whole, how large are they, and how long?"""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from utils.images import BadPicture, decode, sniff
+from utils.video import BadVideo, Clip, PyAvMissing, as_mp4, probe, sniff_video
+from workflows.types import Media
 
 _PNG_START = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A picture or video that is whole. Its facts are a video's: frames, fps, and seconds, which are its length."""
+
+    media: Media
+    width: int
+    height: int
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def size_of(content: bytes) -> tuple[int, int]:
@@ -20,6 +35,47 @@ def size_of(content: bytes) -> tuple[int, int]:
         return _png_size(content)
     image = decode(content)
     return image.size
+
+
+def facts_of_source(content: bytes) -> dict[str, Any]:
+    """What drafting wants to know of a source: source_size, and of a video source_fps and source_frames.
+
+    Nothing of a video where nothing can read one. Raises BadPicture, BadVideo. Call it on a thread.
+    """
+    if sniff_video(content) is None:
+        return {"source_size": size_of(content)}
+    try:
+        clip = probe(content)
+    except PyAvMissing:
+        return {}
+    return {
+        "source_size": (clip.width, clip.height),
+        "source_fps": round(clip.fps, 3),
+        "source_frames": clip.frames,
+    }
+
+
+def video_of(media: Media) -> Shown:
+    """A video as MP4, with its size and length; an MP4 that is to be read by everyone stays as it is.
+
+    Raises BadVideo for what is damaged or no video at all. Where nothing can read a video it is taken as it came, and
+    its size is 0 by 0. Takes as long as decoding and encoding it: call it on a thread.
+    """
+    kind = sniff_video(media.data)
+    if kind is None:
+        raise BadVideo("the file is no video")
+    try:
+        content = as_mp4(media.data)
+        clip = probe(content)
+    except PyAvMissing:
+        return Shown(media=Media(data=media.data, media_type=kind), width=0, height=0)
+    mp4 = Media(data=content, media_type="video/mp4")
+    return Shown(media=mp4, width=clip.width, height=clip.height, facts=told_of(clip))
+
+
+def told_of(clip: Clip) -> dict[str, Any]:
+    """A video's length as facts."""
+    return {"frames": clip.frames, "fps": round(clip.fps, 3), "seconds": round(clip.seconds, 3)}
 
 
 def _png_size(content: bytes) -> tuple[int, int]:

@@ -21,8 +21,18 @@ DOING: Mapping[str, str] = {
     "CLIPTextEncode": "Reading the prompt",
     "TextEncode": "Reading the prompt",
     "ImageUpscaleWithModel": "Enlarging",
-    "SaveImage": "Saving",
+    "CreateVideo": "Putting the frames together",
+    "VHS_VideoCombine": "Encoding the video",
+    "SaveVideo": "Encoding the video",
+    "SaveWEBM": "Encoding the video",
+    "SaveAnimated": "Encoding the video",
+    "Save": "Saving",
     "LoadImage": "Opening the picture",
+    "LoadVideo": "Opening the video",
+    "GetVideoComponents": "Opening the video",
+    "FrameInterpolate": "Making frames between",
+    "RIFE": "Making frames between",
+    "FILM": "Making frames between",
 }
 """What a node does, by the start of its class; any other loader is loading a model."""
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from clients.comfyui_client import ComfyUIClient, Pace
 from clients.comfyui_engine.drains import bare
+from clients.comfyui_engine.kinds import suffix_of
 from clients.comfyui_engine.pool import Health
 from clients.comfyui_engine.stock import Stock
 from clients.comfyui_engine.told import Told
@@ -36,8 +37,7 @@ PATIENCE = 2.0
 STATUS_SECONDS = 3.0
 """For an answer to a status question; a server that loads a large model answers late."""
 SUBFOLDER = "atelier"
-"""Of the server's input folder, for our pictures."""
-SUFFIXES: Mapping[str, str] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+"""Of the server's input folder, for our files."""
 COUNTED: Mapping[str, str] = {"checkpoints": "checkpoints", "diffusion_models": "diffusion models", "loras": "LoRAs"}
 
 
@@ -257,8 +257,8 @@ class Server:
         self.answered()
 
     async def upload(self, media: Media) -> str:
-        """Put a picture where LoadImage finds it; equal bytes travel once. The answer is what LoadImage takes."""
-        name = f"{(await asyncio.to_thread(sha256, media.data))[:32]}{SUFFIXES.get(media.media_type, '.png')}"
+        """Put a file where LoadImage and its kin find it; equal bytes travel once. The answer is what they take."""
+        name = f"{(await asyncio.to_thread(sha256, media.data))[:32]}{suffix_of(media)}"
         if name not in self._uploaded:
             uploaded = await self.client.upload(name, media.data, subfolder=SUBFOLDER)
             self._uploaded[name] = uploaded.reference

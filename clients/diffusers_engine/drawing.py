@@ -52,7 +52,7 @@ class Watch:
 
 
 @dataclass(kw_only=True)
-class _Render:
+class Render:
     """A recipe made ready: the pipeline, how to call it, and what to tell about it."""
 
     pipe: Any
@@ -60,6 +60,8 @@ class _Render:
     size: tuple[int, int]
     facts: dict[str, Any]
     notes: list[str]
+    voice: Hashable = ()
+    """What else than the prompt changes the text encoders."""
 
 
 def draw(
@@ -75,12 +77,12 @@ def draw(
     `free`: bytes of memory for a batch, where the device should not be asked. `loras`: the files of the recipe's LoRAs.
     Raises BadRecipe, Stopped, and whatever the pipeline raises.
     """
-    render = _prepared(loaded, recipe, inputs, loras)
+    render = prepared(loaded, recipe, inputs, loras)
     first = random.getrandbits(32) if recipe.seed is None else recipe.seed
     seeds = [(first + number) % (MAX_SEED + 1) for number in range(recipe.count)]
     free = free_memory(loaded.device) if free is None else free
     count = min(loaded.most, at_once(recipe.count, math.prod(render.size), free))
-    steps = _Steps(loaded, watch)
+    steps = Steps(loaded, watch)
     began = time.perf_counter()
     while (drawn := _attempted(render, seeds[:count], steps)) is None:
         loaded.most = count = count // 2
@@ -89,7 +91,7 @@ def draw(
     return [_artifact(loaded, render, seed, seconds, *one) for seed, one in zip(seeds, drawn, strict=False)]
 
 
-def _attempted(render: _Render, seeds: Sequence[int], steps: _Steps) -> list[tuple[Any, bool]] | None:
+def _attempted(render: Render, seeds: Sequence[int], steps: Steps) -> list[tuple[Any, bool]] | None:
     """The pictures of these seeds; None when several at once are too many for the memory."""
     try:
         return _pictures(render, seeds, steps)
@@ -100,7 +102,7 @@ def _attempted(render: _Render, seeds: Sequence[int], steps: _Steps) -> list[tup
     return None
 
 
-def _artifact(loaded: Loaded, render: _Render, seed: int, seconds: float, picture: Any, flagged: bool) -> Artifact:
+def _artifact(loaded: Loaded, render: Render, seed: int, seconds: float, picture: Any, flagged: bool) -> Artifact:
     told = {"seconds": seconds, "notes": render.notes + _notes(loaded, picture, flagged)}
     return Artifact(
         media=Media(data=_png(picture), media_type="image/png"),
@@ -113,12 +115,13 @@ def _artifact(loaded: Loaded, render: _Render, seed: int, seconds: float, pictur
     )
 
 
-def _prepared(loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media], loras: Sequence[LoraFile]) -> _Render:
+def prepared(loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media], loras: Sequence[LoraFile]) -> Render:
+    """The recipe made ready for the pipeline in memory. Raises BadRecipe, BadPicture."""
     profile = loaded.family.profile
     voice, notes = loaded.adapters.use(loaded.pipe, loras)
     pipe = _pipeline_for(loaded, recipe)
-    sampler = _set_scheduler(loaded, pipe, recipe)
-    arguments = _words(loaded, recipe, voice, notes)
+    sampler = set_scheduler(loaded, pipe, recipe)
+    arguments = words_for(loaded, recipe, voice, notes)
     size = recipe.width or profile.width, recipe.height or profile.height
     arguments |= _settings(loaded, recipe, size)
     if recipe.task in DENOISE:
@@ -144,10 +147,10 @@ def _prepared(loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media], loras
         facts["vae"] = loaded.located.vae.name
     taken = inspect.signature(pipe.__call__).parameters
     known = {name: value for name, value in arguments.items() if name in taken}
-    return _Render(pipe=pipe, arguments=known, size=size, facts=facts, notes=notes)
+    return Render(pipe=pipe, arguments=known, size=size, facts=facts, notes=notes, voice=voice)
 
 
-def _words(loaded: Loaded, recipe: Recipe, voice: Hashable, notes: list[str]) -> dict[str, Any]:
+def words_for(loaded: Loaded, recipe: Recipe, voice: Hashable, notes: list[str]) -> dict[str, Any]:
     """Both prompts as the pipeline takes them; `notes` grows by what is to be said."""
     profile = loaded.family.profile
     skip, said = layers_to_skip(loaded.pipe, loaded.family, recipe.clip_skip)
@@ -184,7 +187,7 @@ def _pipeline_for(loaded: Loaded, recipe: Recipe) -> Any:
     return loaded.others[recipe.task]
 
 
-def _set_scheduler(loaded: Loaded, pipe: Any, recipe: Recipe) -> str:
+def set_scheduler(loaded: Loaded, pipe: Any, recipe: Recipe) -> str:
     """Give the pipeline a fresh scheduler (they keep state) and name the sampler."""
     sampler = sampler_of(recipe)
     if sampler:
@@ -217,7 +220,7 @@ def _mask(mask: Media | None, size: tuple[int, int]) -> Any:
     return decode(mask.data).convert("L").resize(size, Image.Resampling.NEAREST)
 
 
-class _Steps:
+class Steps:
     """What the pipeline calls after every step: stops when asked to, and reports, sometimes with a preview."""
 
     def __init__(self, loaded: Loaded, watch: Watch) -> None:
@@ -240,7 +243,7 @@ class _Steps:
         return self._loaded.colours.preview(latents)
 
 
-def _pictures(render: _Render, seeds: Sequence[int], steps: _Steps) -> list[tuple[Any, bool]]:
+def _pictures(render: Render, seeds: Sequence[int], steps: Steps) -> list[tuple[Any, bool]]:
     """The pictures of these seeds, and whether the model's own safety checker blackened each.
 
     The noise comes from the CPU, so that a seed means the same on every device; every picture of a batch has a

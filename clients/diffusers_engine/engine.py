@@ -9,16 +9,22 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from clients.diffusers_engine import loras
+from clients.diffusers_engine.animating import animate
+from clients.diffusers_engine.clips import PURPOSE as MAKING_VIDEOS
+from clients.diffusers_engine.clips import interpolated
 from clients.diffusers_engine.drawing import Stopped, Watch, draw
+from clients.diffusers_engine.filming import film, is_film
+from clients.diffusers_engine.films import animation_profile, film_refusal
 from clients.diffusers_engine.fitting import measure, said
 from clients.diffusers_engine.keeping import Keeper, Measure, told
 from clients.diffusers_engine.loading import PURPOSE, Loaded, first_line, incomplete
-from clients.diffusers_engine.models import Library, Shelf, size_refusal
+from clients.diffusers_engine.models import Library, Shelf, Source, size_refusal
 from clients.diffusers_engine.samplers import SCHEDULERS, find_sampler, sampler_of, spacing_of
 from clients.diffusers_engine.worker import Worker
 from utils.torch_threads import threads_for
@@ -31,12 +37,13 @@ from workflows.errors import (
     RenderFailed,
     StudioError,
 )
+from workflows.families import Family
 from workflows.ports import Report
-from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep, Ticket
+from workflows.types import VIDEOS, Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep, Ticket
 
 log = logging.getLogger("atelier.diffusers")
 
-TASKS = ("txt2img", "img2img", "inpaint")
+TASKS = frozenset({"txt2img", "img2img", "inpaint"}) | VIDEOS
 INPAINTING = frozenset({"StableDiffusionPipeline", "StableDiffusionXLPipeline"})
 """Pipelines whose inpainting was tried; that of the demo model is the first."""
 STOP_PATIENCE = 10.0
@@ -92,7 +99,9 @@ class DiffusersEngine:
         """Raises BadRecipe, NotFound. A repo that was never fetched is known by its name only."""
 
         def look() -> FamilyProfile:
-            return self._shelf.family(self._shelf.find(recipe.model)).profile
+            found = self._shelf.family(self._shelf.find(recipe.model))
+            animated = recipe.task in VIDEOS and not found.video
+            return animation_profile(found.profile) if animated else found.profile
 
         return await asyncio.to_thread(look)
 
@@ -138,11 +147,10 @@ class DiffusersEngine:
         await asyncio.wrap_future(self._worker.submit(self._keeper.forget))
 
     def _refusal(self, recipe: Recipe) -> str | None:
-        if incomplete():
-            return str(ExtraMissing("local", PURPOSE))
-        beyond = next(_beyond(recipe), None)
-        if beyond is not None:
-            return f"This engine does not do {beyond}; ComfyUI does."
+        if why := _refused_at_sight(recipe):
+            return why
+        if recipe.task == "interpolate":
+            return None  # FFmpeg does it, whatever the model
         try:
             source = self._shelf.find(recipe.model)
             found = self._shelf.family(source)
@@ -154,9 +162,16 @@ class DiffusersEngine:
             return str(error)
         if why := fault or loras.refusal(recipe, self._shelf, found):
             return why
+        if why := self._film_refusal(recipe, source, found):
+            return why
         if recipe.task == "inpaint" and found.profile.name != "demo" and not INPAINTING.intersection(found.pipelines):
             return f"This engine does not do inpaint with {found.profile.title}; ComfyUI does."
         return size_refusal(found, found.profile, recipe.width, recipe.height)
+
+    def _film_refusal(self, recipe: Recipe, source: Source, found: Family) -> str | None:
+        if recipe.task in VIDEOS:
+            return film_refusal(recipe, found, *self._shelf.film(source))
+        return f"{found.profile.title} draws videos, not pictures: use generate_video." if found.video else None
 
     def _status(self) -> EngineStatus:
         loaded = self._keeper.loaded
@@ -211,11 +226,14 @@ class DiffusersEngine:
             watch.tell(RenderStep(step=0, steps=recipe.steps or 1, message=message))
 
         watch.check()
+        if recipe.task == "interpolate":
+            watch.tell(RenderStep(step=0, steps=1, message="Following the motion"))
+            return list(interpolated(recipe, inputs))
         loaded = self._keeper.ready(recipe, loading)
         watch.check()
         files = loras.lora_files(recipe.loras, self._shelf, loaded.family)
         with threads_for(loaded.parameters):
-            made = draw(loaded, recipe, inputs, watch, loras=files)
+            made = _made(loaded, recipe, inputs, watch, files)
         memory = told(loaded)
         return [replace(one, facts=one.facts | {"memory": memory}) for one in made] if memory else made
 
@@ -244,6 +262,28 @@ class DiffusersEngine:
         if self._idle:
             self._idle.cancel()
             self._idle = None
+
+
+def _made(
+    loaded: Loaded, recipe: Recipe, inputs: Mapping[str, Media], watch: Watch, files: Sequence[loras.LoraFile]
+) -> list[Artifact]:
+    if recipe.task not in VIDEOS:
+        return draw(loaded, recipe, inputs, watch, loras=files)
+    if is_film(loaded.pipe):
+        return film(loaded, recipe, inputs, watch)
+    return animate(loaded, recipe, inputs, watch, files)
+
+
+def _refused_at_sight(recipe: Recipe) -> str | None:
+    """Why no model of this engine draws the recipe, or None."""
+    if recipe.task == "workflow":
+        return "This engine runs no workflows; they run on ComfyUI."
+    if recipe.task in VIDEOS and find_spec("av") is None:
+        return str(ExtraMissing("video", MAKING_VIDEOS))
+    if incomplete() and recipe.task != "interpolate":
+        return str(ExtraMissing("local", PURPOSE))
+    beyond = next(_beyond(recipe), None)
+    return f"This engine does not do {beyond}; ComfyUI does." if beyond else None
 
 
 def _beyond(recipe: Recipe) -> Iterator[str]:

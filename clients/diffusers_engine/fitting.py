@@ -90,7 +90,7 @@ def _precision(files: Sequence[Path]) -> str:
 
 def need_for(weights: Weights, found: Family, recipe: Recipe, held: str) -> Need:
     """What one picture of the recipe takes: how many are drawn at once is found out later, by what is free then."""
-    return need_of(
+    need = need_of(
         weights.size,
         found,
         recipe.but(count=1),
@@ -99,6 +99,7 @@ def need_for(weights: Weights, found: Family, recipe: Recipe, held: str) -> Need
         held=held,
         components=weights.components,
     )
+    return replace(need, frames=recipe.frames or found.profile.frames) if found.video else need
 
 
 def measure(kind: str) -> Device:

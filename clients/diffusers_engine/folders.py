@@ -10,8 +10,8 @@ from typing import Any, cast
 INDEX = "model_index.json"
 MOST_INDEX = 4 * 1024 * 1024
 """Bytes of an index of shards; that of the largest model has some 200 KB."""
-WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Extractor", "Processor", "ImageProcessor")
-"""Ends of the names of classes that have no weights."""
+WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Extractor", "Processor", "ImageProcessor", "Backend")
+"""Ends of the names of classes that have no weights; transformers 5 calls some tokenizers TokenizersBackend."""
 SHARDS = ".safetensors.index.json"
 
 

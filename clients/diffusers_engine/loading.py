@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.diffusers_engine.checkpoints import read_checkpoint
+from clients.diffusers_engine.films import FILMS
 from clients.diffusers_engine.fitting import LONG_NAMES, OFFLOADS, Weights, place, weigh_file, weigh_folder
 from clients.diffusers_engine.folders import lacking
 from clients.diffusers_engine.loras import Adapters
@@ -124,6 +125,8 @@ def load(located: Located, shelf: Shelf, plan: MemoryPlan | None = None, *, offl
         else _from_file(located, shelf.hub_cache(), offline)
     )
     pipe.set_progress_bar_config(disable=True)
+    if type(pipe).__name__.startswith("Wan"):
+        pipe.vae.float()  # in half precision its frames flicker; it is small
     parts = [part for part in pipe.components.values() if hasattr(part, "parameters")]
     weights = [weight for part in parts for weight in part.parameters()]
     loaded = Loaded(
@@ -154,7 +157,9 @@ def _place(loaded: Loaded, plan: MemoryPlan | None) -> None:
 
 
 def _colours(pipe: Any) -> LatentColours | None:
-    return None if type(pipe).__name__.startswith("Flux") else LatentColours(pipe.vae)  # whose latents are packed
+    """None where latents are packed or have frames: these are not shown half-way."""
+    kind = type(pipe).__name__
+    return None if kind.startswith("Flux") or kind in FILMS else LatentColours(pipe.vae)
 
 
 def _name(dtype: Any) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, Literal, cast
 
 from clients.diffusers_engine.checkpoints import fault, read_checkpoint
+from clients.diffusers_engine.films import EXPANDING, FILMS, film_family, guessed_film
 from clients.diffusers_engine.folders import lacking
 from utils.hub import hub_cache
 from workflows.errors import BadRecipe, NotFound
@@ -169,6 +170,15 @@ class Shelf:
         folder = self.cached(source.where) if source.kind == "repo" else source.path
         return family_of_folder(folder) if folder else _guessed_family(source.name)
 
+    def film(self, source: Source) -> tuple[str | None, bool]:
+        """The class of the model's pipeline where its folder is here, and whether one network of it begins both with
+        words and with a picture (Wan 2.2 5B)."""
+        folder = self.cached(source.where) if source.kind == "repo" else source.path
+        if source.kind == "file" or folder is None or not (folder / INDEX).is_file():
+            return None, False
+        index = _json(folder / INDEX)
+        return str(index.get("_class_name")), bool(index.get(EXPANDING))
+
     def cached(self, repo: str) -> Path | None:
         """The repo's newest snapshot in the Hugging Face cache that holds a pipeline."""
         snapshots = (self.hub_cache() / f"models--{repo.replace('/', '--')}" / "snapshots").glob(f"*/{INDEX}")
@@ -243,8 +253,12 @@ def family_of_folder(folder: Path) -> Family:
     if not (folder / INDEX).is_file():
         raise NotFound("diffusers pipeline", str(folder), hint=f"A model folder holds a {INDEX}.")
     network = _first_json(folder / "unet" / "config.json", folder / "transformer" / "config.json")
+    index = _json(folder / INDEX)
+    pipeline = str(index.get("_class_name"))
+    if pipeline in FILMS:
+        return film_family(pipeline, index, network)
     found = family_of_pipeline(
-        str(_json(folder / INDEX).get("_class_name")),
+        pipeline,
         text_width=network.get("cross_attention_dim"),
         guidance_embeds=network.get("guidance_embeds"),
     )
@@ -271,6 +285,8 @@ def _demo_family(base: Family, facts: dict[str, Any]) -> Family:
 
 def _guessed_family(repo: str) -> Family:
     """What the name of a repo that was never fetched gives away; its real configuration counts once it is here."""
+    if film := guessed_film(repo):
+        return film
     name = repo.lower()
     signs = {
         "flux-schnell": ("flux.1-schnell",),

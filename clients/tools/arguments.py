@@ -8,13 +8,17 @@ from typing import Annotated, Any, Literal, TypedDict, get_args
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from workflows.asking import Own
 from workflows.types import (
     MAX_CANDIDATES,
     MAX_EDGE,
+    MAX_FRAMES,
+    MAX_ITERATIONS,
     MAX_MESSAGE,
     MAX_PROMPT,
     MAX_SEED,
     ControlKind,
+    ItemKind,
     Kept,
     Quality,
     ReferenceMode,
@@ -67,14 +71,14 @@ Checks = Annotated[
 ]
 WaitSeconds = Annotated[
     float,
-    Field(ge=0, le=MAX_WAIT, description="Seconds; the job goes on"),
+    Field(ge=0, le=MAX_WAIT, description="Seconds"),
 ]
 InputImage = Annotated[
     str,
     Field(
         min_length=1,
         max_length=2_000_000,
-        description="Image id, path, https URL or data URI",
+        description="Image id, path, URL or data URI",
     ),
 ]
 Scheduler = Annotated[str | None, Field(max_length=60, description="Scheduler name")]
@@ -97,8 +101,21 @@ NewModel = Annotated[str | None, Field(max_length=400, description="Another mode
 NewSeed = Annotated[int | None, Field(ge=-1, le=MAX_SEED, description="-1: random")]
 NewCount = Annotated[int | None, Field(ge=1, le=8, description="Pictures")]
 AnyGraph = Annotated[
-    Any, WithJsonSchema({"type": ["object", "string"], "description": "Graph in API format, or a workflow's name"})
+    Any, WithJsonSchema({"type": ["object", "string"], "description": "Name, or graph (API or editor)"})
 ]
+FlowInputs = Annotated[dict[str, Any] | None, WithJsonSchema({"type": "object", "description": "Values by input name"})]
+OWN_WIDTH, OWN_HEIGHT, OWN_FRAMES, OWN_FPS = Own(832), Own(480), Own(81), Own(16)
+"""Wan's numbers, which stand for those of whatever model draws."""
+OwnEdge = Annotated[int, Field(ge=64, le=MAX_EDGE, multiple_of=8, description="Pixels")]
+Frames = Annotated[int, Field(ge=1, le=MAX_FRAMES, description="Rounded to what the model needs")]
+Rate = Annotated[float, Field(ge=1, le=120, description="Frames a second")]
+NewFrames = Annotated[int | None, Field(ge=1, le=MAX_FRAMES)]
+NewRate = Annotated[float | None, Field(ge=1, le=120)]
+TargetRate = Annotated[float, Field(ge=1, le=120, description="Frames a second")]
+Motion = Annotated[float, Field(ge=0, le=2, description="How much moves")]
+InputVideo = Annotated[str, Field(min_length=1, max_length=2_000_000, description="Id of a video, path or URL")]
+Iterations = Annotated[int, Field(ge=1, le=MAX_ITERATIONS, description="Rounds at most")]
+EvaluatorName = Annotated[str, Field(max_length=60, description="gemini, ollama or clip")]
 TestPrompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT, description="Words for the graph")]
 
 # Entries are read by workflows.asking, for every face alike; what a model is told of them is here.
@@ -159,7 +176,7 @@ SetFavourite = Annotated[bool | None, Field(description="Mark or unmark")]
 SimilarTo = Annotated[Name | None, Field(description="Image id: those that look like it")]
 Deleted = Annotated[bool, Field(description="Those in the trash")]
 Tags = Annotated[list[str] | None, Field(max_length=50, description="Tags")]
-Kind = Annotated[Literal["image", "video"] | None, Field(description="Only this kind")]
+Kind = Annotated[ItemKind | None, Field(description="Only this kind")]
 Sort = Annotated[Literal["newest", "oldest", "best"], Field(description="best: by score")]
 Prefix = Annotated[str, Field(max_length=200, description="Start of the image id")]
 
@@ -177,7 +194,7 @@ EntryId = Annotated[Name | None, Field(description="Id of the entry to delete")]
 PresetNames = Annotated[str | None, Field(max_length=400, description="From list_presets, comma-separated")]
 Enhance = Annotated[bool, Field(description="Have the prompt written for the model")]
 StyleName = Annotated[str | None, Field(max_length=60, description="realistic, anime, artistic, 3d, ...")]
-ModelKind = Annotated[str, Field(max_length=40, description="checkpoint, diffusion_model, lora, vae, ... or all")]
+ModelKind = Annotated[str, Field(max_length=40, description="checkpoint, lora, vae, ... or all")]
 ModelWords = Annotated[str, Field(max_length=300, description="Words of its name, title or tags")]
 ModelOrFamily = Annotated[str | None, Field(max_length=400, description="Model or family")]
 TaskWords = Annotated[str, Field(max_length=2000, description="What is to be made")]
@@ -187,7 +204,7 @@ Few = Annotated[int, Field(ge=1, le=100, description="Rows")]
 Source = Annotated[str, Field(max_length=40, description="civitai, huggingface or all")]
 BaseModel = Annotated[str | None, Field(max_length=100, description="Such as SDXL 1.0 or a family")]
 SortWord = Annotated[str, Field(max_length=40, description="Or Highest Rated, Newest")]
-Nsfw = Annotated[bool, Field(description="Adult ones too, where the owner allows them")]
+Nsfw = Annotated[bool, Field(description="Adult ones too")]
 Reference = Annotated[
     str, Field(min_length=1, max_length=1000, description="As search_models gave it, or a page's URL")
 ]
@@ -199,6 +216,9 @@ Confirm = Annotated[bool, Field(description="The user agreed to its size")]
 class AsInGenerate(TypedDict, total=False):
     """What other tools take as generate_image does, without spelling it out in their schemas again."""
 
+    negative_prompt: Negative
+    steps: Steps
+    count: Count
     style: StyleName
     quality: QualityName
     preset: PresetNames
@@ -220,7 +240,7 @@ class AsInGenerate(TypedDict, total=False):
     keep: Keep
 
 
-class AsInGenerateWithSize(AsInGenerate, total=False):
+class AsInGenerateBySize(AsInGenerate, total=False):
     """The same with the picture's size."""
 
     width: Edge
@@ -228,16 +248,66 @@ class AsInGenerateWithSize(AsInGenerate, total=False):
     aspect: Aspect
 
 
-class AsInGenerateWithNumber(AsInGenerate, total=False):
-    """The same with steps and number, for a tool that has enough to say for itself."""
+class AsInVideo(TypedDict, total=False):
+    """What a video takes as generate_image does."""
 
-    steps: Steps
+    model: ModelName
+    style: StyleName
+    quality: QualityName
+    preset: PresetNames
+    loras: Loras
+    sampler: Sampler
+    scheduler: Scheduler
+    engine: EngineName
+    enhance: Enhance
     count: Count
+    validate: Validate
+    auto_retry: AutoRetry
+    retry_limit: RetryLimit
+    retry_strategy: Strategy
+    positive_threshold: Threshold
+    checks: Checks
+    best_of: BestOf
+    keep: Keep
+
+
+class AsInVideoBySize(AsInVideo, total=False):
+    """The same with what a video from a picture does not spell out."""
+
+    negative_prompt: Negative
+    steps: Steps
+    width: Edge
+    height: Edge
+    aspect: Aspect
+    cfg: Guidance
+
+
+class AsInVideoOn(AsInVideo, total=False):
+    """The same for a video that goes on: its size is there already."""
+
+    negative_prompt: Negative
+    motion_strength: Motion
+    steps: Steps
+    cfg: Guidance
+
+
+class AsInRefinement(AsInGenerateBySize, total=False):
+    """What the pictures of a refinement take as generate_image does."""
+
+    model: ModelName
+    seed: Seed
+    transparent: Transparent
+    hires: Hires
 
 
 class Redrawn(TypedDict, total=False):
     """What a picture that is made again can have another way, besides what the tool spells out."""
 
+    steps: Steps
+    cfg: Guidance
+    denoise: OwnDenoise
+    frames: NewFrames
+    fps: NewRate
     width: Edge
     height: Edge
     sampler: Sampler

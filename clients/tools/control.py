@@ -15,17 +15,17 @@ from workflows.errors import BadRecipe
 async def get_progress(
     job_id: a.JobId = None, prompt_id: a.PromptId = None, wait_seconds: a.WaitSeconds = 0
 ) -> dict[str, Any]:
-    """Use this to follow a job or download that was still running when it was answered, and to fetch its picture.
+    """Use this to follow a job, download or refinement that was still running when it was answered.
 
-    With wait_seconds=40 it returns as soon as the job ends, with generate_image's answer. Until then it tells the place
-    in the queue, the step, and the seconds left, with a glimpse of the picture.
+    With wait_seconds=40 it returns as soon as it ends, with its full answer; until then it tells how far it is, with a
+    glimpse of the picture.
     """
     seconds = min(wait_seconds, a.MAX_WAIT)
     return await current_app().follow(chosen(job_id, prompt_id), seconds, progress_listener())
 
 
 async def cancel(job_id: a.JobId = None, prompt_id: a.PromptId = None) -> Stopped:
-    """Use this to stop a job or download that waits or runs. One that has ended stays as it is."""
+    """Use this to stop a job, download or refinement. One that has ended stays as it is."""
     return cast(Stopped, await current_app().stop(chosen(job_id, prompt_id)))
 
 

@@ -17,15 +17,12 @@ async def inpaint(
     mask_image: a.MaskImage = None,
     mask_text: a.MaskText = None,
     denoise: a.OwnDenoise = None,
-    negative_prompt: a.Negative = "",
     model: a.ModelName = "auto",
-    steps: a.Steps = None,
     seed: a.Seed = -1,
-    count: a.Count = 1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
     **also: Unpack[a.AsInGenerate],
 ) -> dict[str, Any]:
-    """Use this to replace or repair part of a picture: a mask or mask_text says where, the prompt what is there then.
+    """Use this to replace or repair part of a picture: a mask or mask_text says where, the prompt what is then there.
 
     Pixels outside the mask stay identical. Takes the other arguments of generate_image too, but for a size.
     """
@@ -39,17 +36,16 @@ async def outpaint(
     right: a.Added = 0,
     top: a.Added = 0,
     bottom: a.Added = 0,
-    negative_prompt: a.Negative = "",
     model: a.ModelName = "auto",
     seed: a.Seed = -1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
-    **also: Unpack[a.AsInGenerateWithNumber],
+    **also: Unpack[a.AsInGenerate],
 ) -> dict[str, Any]:
     """Use this to extend a picture beyond its edges. The prompt says what the whole then shows.
 
     Takes the other arguments of generate_image too, but for a size.
     """
-    return await make(given(locals(), a.AsInGenerateWithNumber), "outpaint")
+    return await make(given(locals(), a.AsInGenerate), "outpaint")
 
 
 async def upscale(
@@ -80,15 +76,12 @@ async def regenerate(
     negative_prompt: a.NewNegative = None,
     model: a.NewModel = None,
     seed: a.NewSeed = None,
-    steps: a.Steps = None,
-    cfg: a.Guidance = None,
-    denoise: a.OwnDenoise = None,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
     **also: Unpack[a.Redrawn],
 ) -> dict[str, Any]:
-    """Use this to make a picture of the gallery again with some settings changed; without any, the same picture.
+    """Use this to make a picture or video of the gallery again with some settings changed; without any, the same.
 
-    Takes width, height, sampler, scheduler and count as in generate_image too.
+    Takes steps, cfg, denoise, width, height, sampler, scheduler, count, frames and fps too.
     """
     overrides = overrides_from(given(locals(), a.Redrawn))
     return await carry_out(lambda: current_app().studio.regenerate(image_id, **overrides), wait_seconds)

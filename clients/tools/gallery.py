@@ -36,7 +36,7 @@ async def list_images(
 ) -> ImageList:
     """Use this to find pictures made earlier, by words of their prompt, model, tag, score, time or likeness.
 
-    Gives rows without the pictures themselves: get_image shows one. When there are more, the answer has a cursor.
+    get_image shows one. When there are more, the answer has a cursor.
     """
     wanted = {"cursor": cursor or None, "since": _in_utc(since), "until": _in_utc(until)}
     filters = {"lora": lora, "engine": engine, "tag": tag, "favourite": favourite, "similar_to": similar_to}

@@ -55,19 +55,16 @@ async def img2img(
     input_image: a.InputImage,
     prompt: a.Prompt,
     denoise: a.Denoise = 0.7,
-    negative_prompt: a.Negative = "",
     model: a.ModelName = "auto",
-    steps: a.Steps = None,
     seed: a.Seed = -1,
-    count: a.Count = 1,
     wait_seconds: a.WaitSeconds = a.DEFAULT_WAIT,
-    **also: Unpack[a.AsInGenerateWithSize],
+    **also: Unpack[a.AsInGenerateBySize],
 ) -> dict[str, Any]:
     """Use this to make a new picture out of an existing one: a variation, another style, a changed detail.
 
-    A low denoise keeps the composition, a high one follows the prompt. Takes the other arguments of generate_image too.
+    Takes the other arguments of generate_image too.
     """
-    return await make(given(locals(), a.AsInGenerateWithSize), "img2img")
+    return await make(given(locals(), a.AsInGenerateBySize), "img2img")
 
 
 TOOLS = (

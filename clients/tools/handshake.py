@@ -39,11 +39,12 @@ def low_level(server: MCPServer[Any]) -> Server[Any]:
     return server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
 
 
-def serve_handshake_era(server: MCPServer[Any], door: Door) -> None:
-    """Answer logging/setLevel, resources/subscribe and resources/unsubscribe; say that the list of pictures changes."""
+def serve_handshake_era(server: MCPServer[Any], door: Door, *, tools_change: bool = False) -> None:
+    """Answer logging/setLevel, resources/subscribe and resources/unsubscribe; say that the list of pictures changes,
+    and whether that of the tools does."""
     subscriptions = Subscriptions(door)
     inner = low_level(server)
-    told = NotificationOptions(resources_changed=True)
+    told = NotificationOptions(resources_changed=True, tools_changed=tools_change)
     setattr(inner, "create_initialization_options", partial(inner.create_initialization_options, told))  # noqa: B010
     inner.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
     inner.add_request_handler("resources/subscribe", SubscribeRequestParams, subscriptions.subscribe)

@@ -117,12 +117,7 @@ TOOLS = (
     Tool(function=suggest_model, title="Suggest a model", read_only=True, idempotent=True),
     Tool(function=suggest_loras, title="Suggest LoRAs", read_only=True, idempotent=True),
     Tool(function=search_models, title="Search for models", read_only=True, idempotent=True, open_world=True),
-    Tool(
-        function=search_civitai,
-        title="Search CivitAI",
-        read_only=True,
-        idempotent=True,
-        open_world=True,
-    ),
     Tool(function=download_model, title="Download a model", read_only=False, idempotent=True, open_world=True),
 )
+UNLISTED = (Tool(function=search_civitai, title="Search CivitAI", read_only=True, idempotent=True, open_world=True),)
+"""What search_models does too, by its argument source."""

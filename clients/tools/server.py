@@ -29,10 +29,12 @@ from mcp_types import (
     Resource,
     ResourceTemplateReference,
 )
+from mcp_types import Tool as ListedTool
 
-from clients.tools import control, editing, gallery, generation, models, prompts, workflows
+from clients.tools import control, editing, gallery, generation, models, prompts, refining, video, workflows
 from clients.tools.door import Door
 from clients.tools.handshake import serve_handshake_era
+from clients.tools.published import Published
 from clients.tools.registration import registered
 from clients.tools.resources import (
     IMAGES,
@@ -50,16 +52,23 @@ from clients.tools.resources import (
 TOOLS = (
     *generation.TOOLS,
     *editing.TOOLS,
+    *refining.TOOLS,
+    *video.TOOLS,
     *control.TOOLS,
     *models.TOOLS,
     *prompts.TOOLS,
     *workflows.TOOLS,
     *gallery.TOOLS,
 )
+UNLISTED = (*models.UNLISTED,)
+"""Tools that answer when they are called, and are not shown: clients take forty at most."""
+NAMES = frozenset(tool.name for tool in (*TOOLS, *UNLISTED))
+HIDDEN = frozenset(tool.name for tool in UNLISTED)
 MEDIA = tuple(template.removesuffix("{id}") for template in (IMAGES, VIDEOS))
 MAX_ANSWER = 900_000
 """Bytes of one answer as JSON; Claude Desktop refuses results of 1 MiB."""
 HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
 
 INSTRUCTIONS = """\
 Atelier makes pictures and checks them before it hands them over.
@@ -77,6 +86,8 @@ how it was made (same seed and settings: same picture); tag_image tags it or mak
 more, download_model fetches one: ask the user before a large one.
 - For better words: preset or enhance=true in generate_image (the judges still score the user's own words), \
 enhance_prompt to see them first, refine_prompt to talk them over, list_presets for looks, artists, light.
+- generate_video, image_to_video, extend_video and interpolate_frames make videos, which take minutes; refine_image \
+draws, looks and rewords in rounds; run_workflow runs a ComfyUI workflow of the user's (list_workflows).
 - When something fails, the text says what to change; get_system_status tells which engine and model draw, and how to \
 get a better one."""
 
@@ -84,27 +95,36 @@ get a better one."""
 class StudioServer(MCPServer[Door]):
     """The SDK's server with the gallery in its resource list and near names for unknown tools."""
 
-    def __init__(self, door: Door, *, inline: bool, version: str, log_level: Any) -> None:
+    def __init__(self, door: Door, *, inline: bool, version: str, log_level: Any, publishes: bool) -> None:
         super().__init__(
             "atelier",
             title="Atelier",
             description="Pictures that were checked before they are handed over",
             instructions=INSTRUCTIONS,
             version=version,
-            tools=[registered(tool, door, inline) for tool in TOOLS],
+            tools=[registered(tool, door, inline) for tool in (*TOOLS, *UNLISTED)],
             log_level=log_level,
             lifespan=door.lifespan,
             extensions=[_apps()],
             middleware=[door.news, limit_size],
             subscriptions=door.news.bus,
-            cache_hints={"tools/list": CacheHint(ttl_ms=HOUR_MS, scope="public")},
+            cache_hints={"tools/list": CacheHint(ttl_ms=MINUTE_MS if publishes else HOUR_MS, scope="public")},
         )
         self.door = door
+        self._published = Published(door, inline, NAMES) if publishes else None
+
+    async def list_tools(self) -> list[ListedTool]:
+        own = [tool for tool in await super().list_tools() if tool.name not in HIDDEN]
+        return [*own, *(await self._published.listed() if self._published else [])]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Door, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        names = [tool.name for tool in await self.list_tools()]
+        names = [tool.name for tool in await super().list_tools()]
+        if name not in names and self._published is not None and context is not None:
+            if tool := await self._published.find(name):
+                return await tool.run(arguments, context)
+            names = [tool.name for tool in await self.list_tools()]
         if name not in names:
             near = difflib.get_close_matches(name[:80], names) or names
             raise ToolError(f"There is no tool {name[:80]!r}. Did you mean {', '.join(near)}?")
@@ -142,14 +162,17 @@ def _apps() -> Apps:
     return apps
 
 
-def build_server(door: Door, *, inline: bool = True, version: str = "", log_level: str = "INFO") -> StudioServer:
-    """The server for every transport. `inline` False: no picture bytes in tool answers."""
-    server = StudioServer(door, inline=inline, version=version, log_level=log_level)
+def build_server(
+    door: Door, *, inline: bool = True, version: str = "", log_level: str = "INFO", publishes: bool = False
+) -> StudioServer:
+    """The server for every transport. `inline` False: no picture bytes in tool answers. `publishes`: the owner wants
+    workflows as tools of their own."""
+    server = StudioServer(door, inline=inline, version=version, log_level=log_level, publishes=publishes)
     _add_resources(server, door)
     for prompt in PROMPTS:
         server.prompt(description=prompt.__doc__)(prompt)
     _add_completions(server, door)
-    serve_handshake_era(server, door)
+    serve_handshake_era(server, door, tools_change=publishes)
     return server
 
 

@@ -76,7 +76,7 @@ class Signature:
         name = str(error["loc"][0])
         properties: Schema = self.schema["properties"]
         if error["type"] == "extra_forbidden":
-            return _unknown(name, list(properties))
+            return unknown_argument(name, list(properties))
         own_words = error.get("ctx", {}).get("error")
         allowed = str(own_words or f"must be {in_words(properties[name])}")
         if error["type"] == "missing":
@@ -133,11 +133,10 @@ BEYOND = 1_000_000
 
 
 def _spelt_out(schema: Schema) -> Schema:
-    """Without the arguments that another tool spells out; further ones are allowed then."""
+    """Without the arguments that another tool spells out, and without the ban on others: we refuse those ourselves,
+    in words."""
     properties: Schema = schema["properties"]
     kept = {name: part for name, part in properties.items() if ALSO not in part}
-    if len(kept) == len(properties):
-        return schema
     return {key: part for key, part in schema.items() if key != "additionalProperties"} | {"properties": kept}
 
 
@@ -207,7 +206,8 @@ def _default(parameter: inspect.Parameter) -> Any:
     return ... if parameter.default is inspect.Parameter.empty else parameter.default
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def unknown_argument(name: str, known: list[str]) -> str:
+    """What is said of an argument that there is not."""
     near = nearest(name[:MAX_NAME], known)
     meant = f"Did you mean {', '.join(near)}?" if near else f"The arguments are: {', '.join(known) or 'none'}."
     return f"There is no argument {name[:MAX_NAME]!r}. {meant}"

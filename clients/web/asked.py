@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -12,9 +12,11 @@ from clients.web.bodies import TEXT, Asked
 from workflows.types import (
     MAX_CANDIDATES,
     MAX_EDGE,
+    MAX_FRAMES,
     MAX_PROMPT,
     MAX_SEED,
     ControlKind,
+    ItemKind,
     ItemQuery,
     Kept,
     Quality,
@@ -33,7 +35,19 @@ TIME = {"type": "string", "format": "date-time"}
 """In a query nothing is null, so null is not among what is described."""
 
 Edge = Literal[320, 640, 1024]
-MadeTask = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "face_restore", "remove_background"]
+MadeTask = Literal[
+    "txt2img",
+    "img2img",
+    "inpaint",
+    "outpaint",
+    "upscale",
+    "face_restore",
+    "remove_background",
+    "txt2vid",
+    "img2vid",
+    "extend_video",
+    "interpolate",
+]
 
 
 def _whole(given: Any) -> Any:
@@ -80,7 +94,7 @@ class ImagesAsked(BaseModel):
     since: Annotated[Moment | None, WithJsonSchema(TIME)] = None
     until: Annotated[Moment | None, WithJsonSchema(TIME)] = None
     favourite: Annotated[bool | None, WithJsonSchema({"type": "boolean"})] = None
-    kind: Annotated[Literal["image", "video"] | None, WithJsonSchema({"enum": ["image", "video"]})] = None
+    kind: Annotated[ItemKind | None, WithJsonSchema({"enum": list(get_args(ItemKind))})] = None
     sort: Literal["newest", "oldest", "best"] = "newest"
     similar_to: str = Field("", max_length=200, pattern=TEXT, description="A picture's id: those most like it first")
     deleted: bool = Field(False, description="What is in the trash, instead of what is not")
@@ -139,6 +153,8 @@ class Overrides(Asked):
     scheduler: Few | None = None
     denoise: Annotated[float, Field(gt=0, le=1)] | None = None
     count: Annotated[int, Field(ge=1, le=8)] | None = None
+    frames: Annotated[int, Field(ge=1, le=MAX_FRAMES)] | None = None
+    fps: Annotated[float, Field(ge=1, le=120)] | None = None
 
 
 class LoraBody(Asked):
@@ -168,10 +184,14 @@ class ReferenceBody(Asked):
 
 
 class JobBody(Overrides):
-    """Make a picture: the arguments of generate_image, or of the tool of another task."""
+    """Make a picture or video: the arguments of generate_image, or of the tool of another task."""
 
     task: MadeTask = Field("txt2img", description="txt2img with an input_image is img2img")
     input_image: Picture | None = None
+    input_video: Picture | None = None
+    motion_strength: Annotated[float, Field(ge=0, le=2)] | None = None
+    extend_frames: Annotated[int, Field(ge=1, le=MAX_FRAMES)] | None = None
+    target_fps: Annotated[float, Field(ge=1, le=120)] | None = None
     mask_image: Annotated[str, Field(max_length=MAX_MASK, pattern=MASK)] | None = Field(
         None, description="A picture's id, or a PNG as a data URI: white is painted anew"
     )
@@ -196,7 +216,7 @@ class JobBody(Overrides):
     enhance: bool = False
     validate_: bool = Field(True, alias="validate")
     auto_retry: bool = True
-    retry_limit: int = Field(3, ge=1, le=10)
+    retry_limit: Annotated[int, Field(ge=1, le=10)] | None = Field(None, description="3; of a video 1")
     retry_strategy: RetryStrategy = "auto"
     positive_threshold: float = Field(0.25, ge=-1, le=1)
     checks: list[Few] | None = Field(None, max_length=8)

@@ -18,7 +18,10 @@ FOREVER = "private, max-age=31536000, immutable"
 """What has an id never changes; it is the user's own, so no proxy keeps it."""
 SANDBOX = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 """A file that is opened by itself runs nothing, whatever is in it."""
-SHOWN = ("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm")
+SHOWN = (
+    *("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm"),
+    *("audio/mpeg", "audio/wav", "audio/flac", "audio/ogg"),
+)
 """What a browser is told the type of; anything else is only ever saved."""
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from clients.web.asked import ChangeBody, FileAsked, ImagesAsked, Overrides, PreviewAsked
@@ -17,8 +18,6 @@ from workflows.answers import item_info, item_row, page_answer
 from workflows.app import App
 from workflows.asking import overrides_from
 from workflows.types import Item, Media
-
-ENDINGS = {"image/jpeg": "jpg", "video/mp4": "mp4", "video/webm": "webm", "image/webp": "webp", "image/gif": "gif"}
 
 
 async def images(call: Call, query: ImagesAsked) -> ImagesAnswer:
@@ -103,8 +102,7 @@ async def take_in(call: Call, upload: Upload) -> ImageRow:
 def saved_as(item: Item) -> str:
     """A name for the saved file: what it shows, in plain letters, and its id."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", item.prompt)[:60].strip("-")
-    ending = ENDINGS.get(item.media_type, "png")
-    return f"{words or 'atelier'}-{item.id[:8]}.{ending}"
+    return f"{words or 'atelier'}-{item.id[:8]}{PurePosixPath(item.key).suffix}"
 
 
 async def _row(app: App, item: Item) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import importlib
 import shutil
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clients.comfyui_engine import ComfyUIEngine
     from clients.diffusers_engine.models import Known
     from clients.ledger import Ledger
+    from clients.limits import Limits
     from clients.model_files import InstalledModels
     from clients.wiring.judges import JudgeBench
     from workflows.choosing import Chooser
@@ -58,6 +59,7 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
     settings = settings or await asyncio.to_thread(load_settings)
     await asyncio.to_thread(_import_adapters, settings)
     from clients.ledger import open_ledger
+    from clients.wiring.refining import open_refinery
     from clients.wiring.storage import gallery_rooms, open_signer, open_vault
 
     async with AsyncExitStack() as stack:
@@ -70,15 +72,19 @@ async def open_app(settings: Settings | None = None, *, resume: bool = False) ->
         studio.recorder = await _recorder(settings, stack)
         studio.signer = await asyncio.to_thread(open_signer, settings)
         await stack.enter_async_context(studio)
-        stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
+        rooms = gallery_rooms(settings, ledger, vault, crew.bench, studio.changes)
+        refinery = await open_refinery(settings, stack, ledger, studio, rooms["gallery"], crew.desk, crew.limits)
+        stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active() or refinery.active())))
         app = App(
             studio=studio,
-            **gallery_rooms(settings, ledger, vault, crew.bench, studio.changes),
+            **rooms,
             chooser=crew.chooser,
             prompts=crew.desk,
+            refinery=refinery,
+            calls=ledger.calls,
             version=await asyncio.to_thread(own_version),
             **_told(settings),
-            **_graphs_of(crew.comfyui),
+            **_graphs_of(settings, crew, ledger),
         )
         await _recover(app, resume)
         if resume:
@@ -117,24 +123,28 @@ class Crew:
     engines: Sequence[Engine]
     """In the order in which they are asked."""
     bench: JudgeBench
+    limits: Limits
     chooser: Chooser
     desk: PromptDesk
 
 
 async def _crew(settings: Settings, stack: AsyncExitStack, ledger: Ledger) -> Crew:
+    from clients.wiring.cloud import cloud_engines, open_limits
     from clients.wiring.judges import open_judges
     from clients.wiring.models import installed_models, open_chooser
     from clients.wiring.words import open_writers, prompt_desk
 
     rows = ledger.models
     files = installed_models(settings, rows)
+    limits = await open_limits(settings, ledger.calls)
     comfyui, engines = await _engines(settings, stack, files)
-    bench = await stack.enter_async_context(open_judges(settings, DEMO, comfyui.make_room if comfyui else None))
-    writers = await open_writers(settings, stack, comfyui)
+    engines = [*engines, *await cloud_engines(settings, stack, limits)]
+    bench = await stack.enter_async_context(open_judges(settings, DEMO, limits, comfyui.make_room if comfyui else None))
+    writers = await open_writers(settings, stack, comfyui, limits)
     reader = writers if writers.models else None
     chooser = await open_chooser(settings, stack, engines, files, rows, bench.rules, reader)
     desk = prompt_desk(settings, ledger, chooser, engines, writers)
-    return Crew(comfyui=comfyui, engines=engines, bench=bench, chooser=chooser, desk=desk)
+    return Crew(comfyui=comfyui, engines=engines, bench=bench, limits=limits, chooser=chooser, desk=desk)
 
 
 def _look_ahead(app: App, stack: AsyncExitStack) -> None:
@@ -154,6 +164,7 @@ async def _recover(app: App, resume: bool) -> None:
     await app.studio.recover(resume)
     if app.catalog.downloads is not None:
         await app.catalog.downloads.recover(resume)
+    await app.refinery.recover(resume)
 
 
 @asynccontextmanager
@@ -183,9 +194,26 @@ async def _recorder(settings: Settings, stack: AsyncExitStack) -> Recorder | Non
     return await stack.enter_async_context(MlflowRecorder(settings.mlflow_tracking_uri))
 
 
-def _graphs_of(comfyui: ComfyUIEngine | None) -> dict[str, Any]:
+def _graphs_of(settings: Settings, crew: Crew, ledger: Ledger) -> dict[str, Any]:
     """What the app can do with ComfyUI besides drawing."""
-    return {"library": Library(comfyui), "drain": comfyui.drain, "resume": comfyui.resume} if comfyui else {}
+    comfyui = crew.comfyui
+    if comfyui is None:
+        return {}
+
+    async def item_graph(name: str) -> Mapping[str, Any] | None:
+        item = await ledger.items.get(name)
+        return item.facts.get("graph") if item is not None and item.deleted is None else None
+
+    library = Library(
+        comfyui,
+        comfyui,
+        folders=settings.workflow_folders,
+        allowed=settings.atelier_workflow_nodes,
+        published=settings.atelier_workflow_tools,
+        rules=crew.bench.rules,
+        item_graph=item_graph,
+    )
+    return {"library": library, "drain": comfyui.drain, "resume": comfyui.resume}
 
 
 def _told(settings: Settings) -> dict[str, Any]:
@@ -199,6 +227,7 @@ def _told(settings: Settings) -> dict[str, Any]:
     }
     notices, remarks = tuple(_notices(settings)), partial(_remarks, settings)
     facts = {"memory": _memory, "machine_facts": partial(_machine, home)}
+    facts |= {"run_id": settings.run_id or "", "log_level": settings.atelier_log_level}
     return {"notices": notices, "remarks": remarks, "places": places, **facts}
 
 
@@ -257,7 +286,12 @@ def _import_adapters(settings: Settings) -> None:
         "workflows.exporting",
         "clients.wiring.models",
         "clients.wiring.words",
+        "clients.wiring.cloud",
+        "clients.wiring.refining",
+        "clients.fal_client",
+        "clients.gemini_engine",
         "workflows.prompts.desk",
+        "workflows.refinery",
         "clients.model_files",
         *(f"workflows.selection.{one}" for one in selection.PARTS),
     ]

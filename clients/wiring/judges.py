@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from clients.config import Settings
-from clients.wiring.language import language_model
+from clients.wiring.language import viewer
 from utils.aesthetics import AestheticPredictor
 from utils.content_validator import classifier_expected, classifier_for
 from utils.hub import hub_cache
 from utils.pose_validation import PoseDetector
 from utils.validation import ClipScorer
 from workflows.content import ContentRules
-from workflows.judges import ClipJudge, ContentJudge, QualityJudge, VisionJudge, body_judges
+from workflows.judges import ClipJudge, ContentJudge, MotionJudge, QualityJudge, VisionJudge, body_judges
 from workflows.judges.likeness import ClipEmbedder
 from workflows.types import FamilyProfile
 
 if TYPE_CHECKING:
+    from clients.limits import Limits
     from workflows.ports import Embedder, Judge
 
 JUDGE_GB = 2.0
@@ -47,7 +48,11 @@ class JudgeBench:
 
 @asynccontextmanager
 async def open_judges(
-    settings: Settings, demo: Path, make_room: MakeRoom | None = None, gpu_is_full: Callable[[], bool] | None = None
+    settings: Settings,
+    demo: Path,
+    limits: Limits,
+    make_room: MakeRoom | None = None,
+    gpu_is_full: Callable[[], bool] | None = None,
 ) -> AsyncGenerator[JudgeBench]:
     """The judges that these settings give. What the demo model draws is looked at by the demo's own models in `demo`.
 
@@ -72,12 +77,13 @@ async def open_judges(
     clip = ClipJudge(_by_family(demo_scorer, scorer), idle, before_load)
     judges: list[Judge] = [
         QualityJudge(_by_family(None, predictor), idle, before_load),
+        MotionJudge(),
         *body_judges(look, idle, before_load),
         clip,
         content,
     ]
     async with AsyncExitStack() as stack:
-        judges += await _vision(settings, stack)
+        judges += await _vision(settings, stack, limits)
         watched = await asyncio.to_thread(classifier_expected, settings.atelier_content_model)
         known = demo_scorer if not await asyncio.to_thread(_is_here, settings) else scorer
         yield JudgeBench(
@@ -110,12 +116,12 @@ def _predictor(settings: Settings, scorer: ClipScorer) -> AestheticPredictor | N
     return AestheticPredictor(weights, scorer) if weights else None
 
 
-async def _vision(settings: Settings, stack: AsyncExitStack) -> list[Judge]:
+async def _vision(settings: Settings, stack: AsyncExitStack, limits: Limits) -> list[Judge]:
     """The judge that asks a vision language model, where one is named."""
     model = settings.atelier_vision_model
     if model is None:
         return []
-    client = await stack.enter_async_context(language_model(settings, model))
+    client = await viewer(settings, stack, model, limits)
     return [VisionJudge(client, client.at_once)]
 
 

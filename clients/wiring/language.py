@@ -1,30 +1,59 @@
-"""Language models by name: which client speaks with which, by the settings."""
+"""Language models by name: which client speaks with which, by the settings, and through which gate."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
 
 from clients.config import BadSettings, Settings, secret
 
 if TYPE_CHECKING:
     from clients.gemini_client import GeminiClient
+    from clients.limits import LimitedChat, LimitedVision, Limits
     from clients.llm_client import LLMClient
 
 GEMINI = "gemini-"
 
 
-def language_model(settings: Settings, model: str) -> GeminiClient | LLMClient:
-    """A client for the model of that name; it opens nothing before the first question. Raises BadSettings."""
+async def writer(settings: Settings, stack: AsyncExitStack, model: str, limits: Limits) -> LimitedChat:
+    """The model of that name, to write. Raises BadSettings."""
+    from clients.limits import limited_chat
+
+    client = await stack.enter_async_context(language_model(settings, model, retry_seconds=()))
+    return limited_chat(client, limits.gate(service_of(settings, model)))
+
+
+async def viewer(settings: Settings, stack: AsyncExitStack, model: str, limits: Limits) -> LimitedVision:
+    """The model of that name, to look at pictures. Raises BadSettings."""
+    from clients.limits import limited_vision
+
+    client = await stack.enter_async_context(language_model(settings, model, retry_seconds=()))
+    return limited_vision(client, limits.gate(service_of(settings, model)))
+
+
+def service_of(settings: Settings, model: str) -> str:
+    """Who has the model of that name: gemini, openai or ollama."""
+    if model.startswith(GEMINI):
+        return "gemini"
+    return "openai" if settings.openai_base_url else "ollama"
+
+
+def language_model(settings: Settings, model: str, **patience: Any) -> GeminiClient | LLMClient:
+    """A client for the model of that name; it opens nothing before the first question. Raises BadSettings.
+
+    `patience`: what both clients take of it, such as retry_seconds, which are none behind a gate: that tries again.
+    """
     if model.startswith(GEMINI):
         from clients.gemini_client import GeminiClient
 
-        return GeminiClient(model, api_key=secret(settings.gemini_api_key))
+        return GeminiClient(model, api_key=secret(settings.gemini_api_key), **patience)
     from clients.llm_client import LLMClient
 
     try:
         if settings.openai_base_url:
             key = secret(settings.openai_api_key)
-            return LLMClient(settings.openai_base_url, model, dialect="openai", api_key=key)
-        return LLMClient(settings.ollama_host, model, dialect="ollama", keep_alive=settings.ollama_keep_alive)
+            return LLMClient(settings.openai_base_url, model, dialect="openai", api_key=key, **patience)
+        keep_alive = settings.ollama_keep_alive
+        return LLMClient(settings.ollama_host, model, dialect="ollama", keep_alive=keep_alive, **patience)
     except ValueError as error:
         raise BadSettings(f"These settings cannot be used:\n  {error}") from error

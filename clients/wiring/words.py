@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from clients.config import BadSettings, Settings
-from clients.wiring.language import language_model
+from clients.wiring.language import language_model, writer
 
 if TYPE_CHECKING:
     from clients.comfyui_engine import ComfyUIEngine
     from clients.ledger import Ledger
+    from clients.limits import Limits
     from workflows.choosing import Chooser
     from workflows.ports import ChatModel, Engine
     from workflows.prompts.desk import PromptDesk
@@ -22,22 +23,26 @@ UNNAMED = "any"
 """Stands for a model where only the list of them is asked for."""
 
 
-async def open_writers(settings: Settings, stack: AsyncExitStack, comfyui: ComfyUIEngine | None) -> Writers:
+async def open_writers(
+    settings: Settings, stack: AsyncExitStack, comfyui: ComfyUIEngine | None, limits: Limits
+) -> Writers:
     """The language models that OLLAMA_MODEL names, in its order. Nothing is asked of them before the first question.
 
     Raises BadSettings.
     """
     from workflows.prompts.writers import Writers
 
-    models = [await _opened(settings, stack, name, comfyui) for name in settings.ollama_model]
+    models = [await _opened(settings, stack, name, comfyui, limits) for name in settings.ollama_model]
     neighbour = None if models else await stack.enter_async_context(language_model(settings, UNNAMED))
     return Writers(models=models, neighbour=neighbour)
 
 
-async def _opened(settings: Settings, stack: AsyncExitStack, name: str, comfyui: ComfyUIEngine | None) -> ChatModel:
+async def _opened(
+    settings: Settings, stack: AsyncExitStack, name: str, comfyui: ComfyUIEngine | None, limits: Limits
+) -> ChatModel:
     host, _, file = name.partition("/")
     if host != COMFYUI:
-        return await stack.enter_async_context(language_model(settings, name))
+        return await writer(settings, stack, name, limits)
     if comfyui is None:
         raise BadSettings(f"OLLAMA_MODEL names {name}, but there is no ComfyUI: set COMFYUI_URL.")
     return comfyui.text_model(file)

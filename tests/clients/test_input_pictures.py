@@ -21,7 +21,9 @@ from cryptography.x509.oid import NameOID
 from PIL import Image, PngImagePlugin
 
 from clients.input_pictures import InputPictures
+from tests.video_kit import film, moving_gif
 from workflows.errors import BadRecipe, RateLimited, ServiceUnavailable
+from workflows.ports import SourceKind
 from workflows.types import Media
 
 PUBLIC = "93.184.216.34"
@@ -331,3 +333,73 @@ async def test_a_name_that_does_not_resolve_is_a_service_error(site: Site) -> No
 
     with pytest.raises(ServiceUnavailable, match=r"pics\.example could not be resolved"):
         await InputPictures((), resolver=resolve, transport=site.transport).open("https://pics.example/cat.png")
+
+
+# videos, sounds and other files
+
+WAV = b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 30
+MP3_FRAME = b"\xff\xfb\x90\x64" + b"\0" * 60
+FILM, GIF = film(3), moving_gif()
+KINDS: tuple[SourceKind, ...] = ("video", "any")
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (FILM, "video/mp4"),
+        (GIF, "image/gif"),
+        (picture(), "image/png"),
+        (picture("JPEG"), "image/jpeg"),
+        (WAV, "audio/wav"),
+        (b"fLaC" + b"\0" * 40, "audio/flac"),
+        (b"OggS" + b"\0" * 40, "audio/ogg"),
+        (b"ID3\4" + b"\0" * 40, "audio/mpeg"),
+        (MP3_FRAME, "audio/mpeg"),
+        (b' {"a": [1]}', "application/json"),
+    ],
+)
+async def test_any_file_is_known_by_its_content_whatever_it_is_called(
+    content: bytes, media_type: str, root: Path
+) -> None:
+    (root / "thing.exe").write_bytes(content)
+
+    assert await InputPictures((root,)).open("thing.exe", "any") == Media(data=content, media_type=media_type)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"#!/bin/sh\nrm -rf /", b"MZ\x90\0", b"<svg/>", b'{"a": ', b"12", b"\xff\xfb\xf0\x64", picture()[:60]),
+        *(b"[" * 200_000, b"\xff\xfe{\0}\0"),
+    ],
+)
+async def test_what_is_none_of_them_is_refused_whatever_it_is_called(content: bytes, root: Path) -> None:
+    (root / "song.mp3").write_bytes(content)
+
+    with pytest.raises(BadRecipe) as refused:
+        await InputPictures((root,)).open("song.mp3", "any")
+    assert (refused.value.argument, "WAV, MP3" in str(refused.value)) == ("file", True)
+
+
+async def test_a_video_is_taken_where_one_is_wanted_and_refused_where_a_picture_is(root: Path) -> None:
+    (root / "clip.png").write_bytes(FILM)
+    sources = InputPictures((root,))
+
+    assert await sources.open("clip.png", "video") == Media(data=FILM, media_type="video/mp4")
+    coded = f"data:video/mp4;base64,{base64.b64encode(FILM).decode()}"
+    assert (await sources.open(coded, "video")).data == FILM
+    with pytest.raises(BadRecipe, match=r"input_image .*it is a video, which extend_video and interpolate_frames take"):
+        await sources.open("clip.png")
+    with pytest.raises(BadRecipe, match=r"input_video .*it is a picture, of which image_to_video makes a video"):
+        await sources.open("my cat.png", "video")
+    with pytest.raises(BadRecipe, match=r"input_video .*it is no video; pass"):
+        await sources.open(f"data:;base64,{base64.b64encode(WAV).decode()}", "video")
+
+
+async def test_a_video_of_more_bytes_than_allowed_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clients.input_pictures.MAX_FILE", len(FILM) - 1)
+    (root / "clip.mp4").write_bytes(FILM)
+
+    for kind in KINDS:
+        with pytest.raises(BadRecipe, match=f"at most {len(FILM) - 1:,} bytes"):
+            await InputPictures((root,)).open("clip.mp4", kind)

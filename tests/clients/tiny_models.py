@@ -309,3 +309,70 @@ def keep_configuration_only(folder: Path) -> Path:
         weights.unlink()
     assert json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["_class_name"]
     return folder
+
+
+def save_tiny_wan(folder: Path, **settings: Any) -> Path:
+    """Wan 2.1 in small: frames of 4n+1, which its autoencoder shrinks eightfold and in time fourfold."""
+    diffusers, torch, (tokenizer, encoder) = library("diffusers"), library("torch"), tiny_t5()
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        pipe = diffusers.WanPipeline(
+            tokenizer=tokenizer,
+            text_encoder=encoder,
+            vae=diffusers.AutoencoderKLWan(
+                base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+            ),
+            transformer=diffusers.WanTransformer3DModel(
+                patch_size=(1, 2, 2),
+                num_attention_heads=12,
+                attention_head_dim=12,
+                text_dim=32,
+                freq_dim=32,
+                ffn_dim=32,
+                num_layers=1,
+                rope_max_seq_len=32,
+            ),
+            scheduler=diffusers.UniPCMultistepScheduler(
+                prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+            ),
+            **settings,
+        )
+    pipe.save_pretrained(str(folder))
+    return folder
+
+
+def save_tiny_ltx(folder: Path) -> Path:
+    """LTX-Video in small: one set of weights that begins with words or with a picture."""
+    diffusers, torch, (tokenizer, encoder) = library("diffusers"), library("torch"), tiny_t5()
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        vae = diffusers.AutoencoderKLLTXVideo(
+            latent_channels=8,
+            block_out_channels=(8,) * 4,
+            decoder_block_out_channels=(8,) * 4,
+            layers_per_block=(1,) * 5,
+            decoder_layers_per_block=(1,) * 5,
+            spatio_temporal_scaling=(True, True, False, False),
+            decoder_spatio_temporal_scaling=(True, True, False, False),
+            decoder_inject_noise=(False,) * 5,
+            upsample_residual=(False,) * 4,
+            upsample_factor=(1,) * 4,
+            patch_size=1,
+        )
+        pipe = diffusers.LTXPipeline(
+            tokenizer=tokenizer,
+            text_encoder=encoder,
+            vae=vae,
+            transformer=diffusers.LTXVideoTransformer3DModel(
+                in_channels=8,
+                out_channels=8,
+                num_attention_heads=4,
+                attention_head_dim=8,
+                cross_attention_dim=32,
+                num_layers=1,
+                caption_channels=32,
+            ),
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+        )
+    pipe.save_pretrained(str(folder))
+    return folder

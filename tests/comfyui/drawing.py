@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from tests.comfyui import clips
+
 Json = Mapping[str, Any]
 Colour = tuple[int, int, int]
 Open = Callable[[str], bytes]
@@ -18,7 +20,7 @@ UPSCALE_MODEL = 2
 """By how much every upscale model enlarges."""
 SCALES = ("ImageScaleBy", "LatentUpscaleBy")
 SIZES = ("width", "height")
-PREFERRED = ("latent_image", "samples", "latent", "pixels", "images", "image", "destination")
+PREFERRED = ("latent_image", "samples", "latent", "pixels", "images", "image", "video", "destination")
 """Inputs through which a picture comes."""
 
 
@@ -26,17 +28,26 @@ def pictures(graph: Json, node: str, open_file: Open) -> list[Image.Image]:
     """What arrives at an output node: pictures whose colour comes from the seed or the colour, and from their place."""
     size, alpha = measured(graph, node, open_file)
     seed = next(_values(graph, node, ("seed", "noise_seed", "color")), 0)
-    return [Image.new("RGBA" if alpha else "RGB", size, _colour(seed + (place << 16))) for place in places(graph, node)]
+    return [
+        Image.new("RGBA" if alpha else "RGB", size, _colour(seed + (place << 16)))
+        for place in places(graph, node, open_file)
+    ]
 
 
-def places(graph: Json, node: str) -> list[int]:
-    """Which places of a batch a node gives, as the sampler would make noise for them."""
+def places(graph: Json, node: str, open_file: Open) -> list[int]:
+    """Which places of a batch a node gives, as the sampler would make noise for them; of a video, its frames."""
     inputs, class_type = graph[node].get("inputs", {}), graph[node]["class_type"]
+    if class_type == "LoadVideo":
+        return list(range(clips.size_of(open_file(inputs["file"]))[1]))
+    if isinstance(inputs.get("length"), int) and class_type != "LatentFromBatch":
+        return list(range(inputs["length"]))
     if isinstance(inputs.get("batch_size"), int):
         return list(range(inputs["batch_size"]))
     links = dict(_links(graph, node))
     source = next((links[name] for name in PREFERRED if name in links), None)
-    came = places(graph, source) if source else [0]
+    came = places(graph, source, open_file) if source else [0]
+    if isinstance(inputs.get("multiplier"), int):  # frames between frames
+        return list(range((len(came) - 1) * inputs["multiplier"] + 1))
     if class_type == "RepeatLatentBatch":
         return list(range(len(came) * inputs["amount"]))
     if class_type == "LatentFromBatch":
@@ -64,6 +75,8 @@ def measured(graph: Json, node: str, open_file: Open) -> tuple[tuple[int, int], 
     inputs, class_type = graph[node].get("inputs", {}), graph[node]["class_type"]
     if class_type in {"LoadImage", "LoadImageMask"}:
         return Image.open(io.BytesIO(open_file(inputs["image"]))).size, False
+    if class_type == "LoadVideo":
+        return clips.size_of(open_file(inputs["file"]))[0], False
     if all(isinstance(inputs.get(edge), int) for edge in SIZES):
         return (inputs["width"], inputs["height"]), False
     (width, height), alpha = _source(graph, node, open_file)

@@ -6,9 +6,11 @@ import asyncio
 import copy
 import io
 import json
+import mimetypes
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote
 
 from aiohttp import web
 from PIL import Image
@@ -44,10 +46,12 @@ INPUT_FOLDERS = {
     "style_model_name": "style_models",
 }
 """Which folder an input's choices come from."""
+UPLOADS = ("image_upload", "video_upload", "audio_upload")
 CLASS_FOLDERS = {
     "UpscaleModelLoader": "upscale_models",
     "CLIPVisionLoader": "clip_vision",
     "ModelPatchLoader": "model_patches",
+    "FrameInterpolationModelLoader": "frame_interpolation",
 }
 
 
@@ -77,6 +81,8 @@ class Shelves:
         self.most_read_at_once = self._being_read = 0
         self.files: dict[File, bytes] = {}
         """What lies on its disk, by (type, subfolder, name)."""
+        self.saved: dict[str, bytes] = {}
+        """What the editor's users saved below userdata/workflows, by path."""
         self.short = 0
         self.version = ""
         self.device = ""
@@ -90,7 +96,7 @@ class Shelves:
         data = self.files.get((query.get("type", "output"), query.get("subfolder", ""), name.rpartition("/")[2]))
         if data is None:
             return web.Response(status=404)
-        kind = "image/png" if name.endswith(".png") else "application/octet-stream"
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         if not self.short or request.method == "HEAD":
             return web.Response(body=data, content_type=kind)
         response = web.StreamResponse(headers={"Content-Type": kind, "Content-Length": str(len(data))})
@@ -166,6 +172,25 @@ class Shelves:
         there = name in self.models.get(folder, {}) and name.endswith(".safetensors")
         return web.json_response(found) if found is not None and there else web.Response(status=404)
 
+    async def _saved(self, request: web.Request) -> web.Response:
+        """404 before anything was saved, as it is with a real one."""
+        if not self.saved or request.query.get("dir") != "workflows":
+            return web.Response(status=404, text="Directory not found")
+        return web.json_response([{"path": path, "size": len(content)} for path, content in self.saved.items()])
+
+    async def _saved_file(self, request: web.Request) -> web.Response:
+        """A path with a % in it is decoded a second time."""
+        path = request.match_info["file"]
+        path = unquote(path) if "%" in path else path
+        if ".." in path:
+            return web.Response(status=403)
+        name = path.removeprefix("workflows/")
+        if request.method == "POST":
+            self.saved[name] = await request.read()
+            return web.json_response(path)
+        content = self.saved.get(name) if path.startswith("workflows/") else None
+        return web.Response(status=404) if content is None else web.Response(body=content)
+
     async def _embeddings(self, _: web.Request) -> web.Response:
         return web.json_response([name.rpartition(".")[0] for name in self.models["embeddings"]])
 
@@ -192,7 +217,7 @@ class Shelves:
                     folder = CLASS_FOLDERS.get(class_type) or INPUT_FOLDERS.get(name)
                     if folder is not None and _is_choice(config):
                         _offer(config, sorted(self.models.get(folder, {})))
-                    elif _is_choice(config) and len(config) > 1 and config[1].get("image_upload"):
+                    elif _is_choice(config) and len(config) > 1 and any(config[1].get(one) for one in UPLOADS):
                         _offer(config, uploads)
         return nodes
 

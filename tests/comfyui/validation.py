@@ -121,7 +121,7 @@ class Checker:
             yield error("value_smaller_than_min", f"Value {value} smaller than min of {options['min']}", name, extra)
         elif "max" in options and value > options["max"]:
             yield error("value_bigger_than_max", f"Value {value} bigger than max of {options['max']}", name, extra)
-        elif options.get("image_upload"):
+        elif any(options.get(one) for one in ("image_upload", "video_upload", "audio_upload")):
             if not self.exists(str(value)):
                 details = f"{name} - Invalid image file: {value}"
                 yield error(

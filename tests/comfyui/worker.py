@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from PIL import UnidentifiedImageError
 
-from tests.comfyui import drawing
+from tests.comfyui import clips, drawing
 
 Json = Mapping[str, Any]
 Entry = tuple[float, str, Json, dict[str, Any], list[str]]
@@ -20,6 +20,8 @@ Entry = tuple[float, str, Json, dict[str, Any], list[str]]
 File = tuple[str, str, str]
 """type, subfolder, name."""
 STREAMING = "SaveImageWebsocket"
+FILMS = {"SaveVideo": "mp4", "SaveWEBM": "webm", "SaveAnimatedWEBP": "webp", "VHS_VideoCombine": "mp4"}
+SOUNDS = {"SaveAudio": "flac", "SaveAudioMP3": "mp3", "PreviewAudio": "flac"}
 SERVER_FOLDER = "/srv/ComfyUI"
 """Where the fake pretends to live, for error texts that hold paths."""
 
@@ -68,6 +70,8 @@ class Worker:
         """What TextGenerate writes next; "A red fox." when nothing is said of it."""
         self.texts: dict[str, str] = {}
         """What it wrote, by the node's key."""
+        self.gives: dict[str, Json] = {}
+        """What nodes of a class give, word for word, such as a custom node's own lists."""
         self.executed: list[str] = []
         """Classes of the nodes that really ran, in order."""
         self.step_seconds = 0.0
@@ -275,6 +279,13 @@ class _Prompt:
         await self.worker.pause()
         inputs = self.graph[name].get("inputs", {})
         match class_type:
+            case _ if class_type in self.worker.gives:
+                return self.worker.gives[class_type]
+            case _ if class_type in FILMS:
+                return self._filmed(name, class_type)
+            case _ if class_type in SOUNDS:
+                content = clips.sound(0.5, SOUNDS[class_type])
+                return {"audio": [self._kept(name, content, SOUNDS[class_type], class_type == "PreviewAudio")]}
             case "SaveImage" | "PreviewImage":
                 return {"images": self._saved(name, class_type == "PreviewImage")}
             case "SaveImageWebsocket":
@@ -317,19 +328,30 @@ class _Prompt:
             await late()
 
     def _saved(self, name: str, preview: bool) -> list[Json]:
+        extra: Json = self.extra.get("extra_pnginfo") or {}
+        pictures = drawing.pictures(self.graph, name, self._open)
+        return [self._kept(name, drawing.png(picture, self.graph, extra), "png", preview) for picture in pictures]
+
+    def _filmed(self, name: str, class_type: str) -> Json:
+        frames = drawing.pictures(self.graph, name, self._open)
+        fps = clips.rate(self.graph, name)
+        row = self._kept(name, clips.video(frames, fps, FILMS[class_type]), FILMS[class_type], False)
+        if class_type != "VHS_VideoCombine":
+            return {"images": [row], "animated": [True]}
+        more = {"format": "video/h264-mp4", "frame_rate": fps, "fullpath": f"{SERVER_FOLDER}/output/{row['filename']}"}
+        return {"gifs": [{**row, **more}]}
+
+    def _kept(self, name: str, content: bytes, ending: str, preview: bool) -> Json:
+        """One file written to its folder, and how the server speaks of it."""
         prefix = "ComfyUI_temp" if preview else str(self.graph[name]["inputs"].get("filename_prefix", "ComfyUI"))
         subfolder, _, stem = prefix.rpartition("/")
         if ".." in subfolder:
             raise Failing("Exception", "**** ERROR: Saving image outside the output folder is not allowed.")
         kind = "temp" if preview else "output"
-        extra: Json = self.extra.get("extra_pnginfo") or {}
-        made: list[Json] = []
-        for picture in drawing.pictures(self.graph, name, self._open):
-            taken = sum(1 for file in self.worker.files if file[:2] == (kind, subfolder) and file[2].startswith(stem))
-            filename = f"{stem}_{taken + 1:05}_.png"
-            self.worker.files[kind, subfolder, filename] = drawing.png(picture, self.graph, extra)
-            made.append({"filename": filename, "subfolder": subfolder, "type": kind})
-        return made
+        taken = sum(1 for file in self.worker.files if file[:2] == (kind, subfolder) and file[2].startswith(stem))
+        filename = f"{stem}_{taken + 1:05}_.{ending}"
+        self.worker.files[kind, subfolder, filename] = content
+        return {"filename": filename, "subfolder": subfolder, "type": kind}
 
     def _write(self, name: str) -> None:
         """Without the choice that the server takes it for granted that it has, the node itself breaks."""
@@ -370,7 +392,8 @@ class _Prompt:
             field_name: self._key(source) + str(value) if (source := _source(value)) in self.graph else value
             for field_name, value in sorted(node.get("inputs", {}).items())
         }
-        content = hash(self.worker.files.get(named(str(inputs["image"])))) if node["class_type"] == "LoadImage" else 0
+        loads = {"LoadImage": "image", "LoadVideo": "file", "LoadAudio": "audio"}.get(node["class_type"], "")
+        content = hash(self.worker.files.get(named(str(inputs[loads])))) if loads else 0
         return json.dumps([node["class_type"], inputs, content])
 
 

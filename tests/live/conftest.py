@@ -9,7 +9,7 @@ import pytest
 
 from clients.comfyui_client import ComfyUIClient, Pace
 from tests.conftest import LIVE_SERVER
-from tests.fake_comfyui import FakeComfyUI
+from tests.fake_comfyui import FakeComfyUI, recorded
 
 REAL = os.environ.get(LIVE_SERVER, "")
 HASTY = Pace(first=0.05, silence=0.1, blind=0.02, apart=0.1)
@@ -28,7 +28,9 @@ async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     if REAL:
         yield REAL
         return
-    async with FakeComfyUI(era=request.param, models=MODELS) as fake:
+    era = request.param.lower()
+    nodes = recorded(f"nodes_{era}", f"nodes_video_{era}")
+    async with FakeComfyUI(era=request.param, nodes=nodes, models=MODELS) as fake:
         fake.worker.step_seconds = 0.02
         yield fake.url
 

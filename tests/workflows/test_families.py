@@ -4,6 +4,7 @@ import pytest
 
 from workflows.errors import NotFound
 from workflows.families import (
+    Family,
     families,
     family,
     family_of_base_model,
@@ -204,13 +205,67 @@ def test_a_name_that_only_looks_alike_still_draws(name: str) -> None:
 
 
 def test_a_family_without_a_graph_of_ours_is_known_and_not_drawn() -> None:
-    """Everything but the pictures that Atelier has a template for, and the demo model and unknown files."""
-    drawn = {name for name, one in families().items() if one.comfyui.checkpoint or one.comfyui.split}
-    assert len(drawn) == 32
-    assert not drawn & {name for name, one in families().items() if one.video}
-    assert {"wan22-14b", "ltx2", "hunyuan-video-15", "minimax-h3"} <= {
-        name for name, one in families().items() if one.video
+    """Everything but what Atelier has a template for, and the demo model and unknown files."""
+    drawn = {name: one for name, one in families().items() if one.templates}
+    films = {name for name, one in drawn.items() if one.video}
+    assert len(drawn) - len(films) == 32
+    assert films == {*"svd hunyuan-video-15 wan22-5b wan22-14b wan21-1.3b wan21-14b ltx2 ltx-video".split()}
+    assert {"minimax-h3", "cogvideox", "mochi"} <= {name for name, one in families().items() if one.video} - films
+
+
+FILE_SLOTS = ("clip_1", "clip_2", "vae", "vision", "audio_vae", "enlarger", "quick", "model", "model_2")
+
+
+def _with_its_forms(name: str) -> list[tuple[str, Family]]:
+    one = families()[name]
+    forms = [one.model_copy(update={"comfyui": form.of(one.comfyui)}) for form in one.forms]
+    return [(f"{name} {number}", found) for number, found in enumerate((one, *forms))]
+
+
+def test_every_file_of_a_video_is_looked_for_and_it_is_known_where_to_get_it() -> None:
+    for name in (name for name, one in families().items() if one.video and one.templates):
+        for said, found in _with_its_forms(name):
+            comfyui = found.comfyui
+            looked_for = {f"clip_{n}" for n, _ in enumerate(comfyui.clips, 1)} | set(comfyui.parts)
+            looked_for |= {"model", "model_2"} | ({"vae"} if comfyui.vae else set[str]())
+            for graph in (templates()[name] for name in comfyui.templates):
+                wanted = set(FILE_SLOTS) & set(graph.slots)
+                assert wanted <= looked_for, (said, graph.name)
+                assert wanted <= set(comfyui.get), (said, graph.name)
+            assert all(": " in source for source in comfyui.get.values()), said
+
+
+def test_every_value_that_a_video_template_takes_is_known() -> None:
+    known = {
+        *FILE_SLOTS,
+        *"weight_dtype clip_type shift positive negative width height frames fps seed steps cfg".split(),
     }
+    known |= {*"sampler scheduler prefix switch start_image half_width half_height bucket whole_fps".split()}
+    for name in (name for name, one in families().items() if one.video):
+        for said, found in _with_its_forms(name):
+            for graph in (templates()[name] for name in found.comfyui.templates):
+                assert set(graph.slots) <= known | set(found.comfyui.values), (said, graph.name)
+
+
+@pytest.mark.parametrize(
+    ("file", "form"),
+    [
+        ("ltx-2-19b-dev-fp8", ("ltx2", 20, 4.0, 24.0)),
+        ("ltx-2-19b-distilled", ("ltx2_distilled", 8, 1.0, 24.0)),
+        ("ltx-2.3-22b-dev-fp8", ("ltx2_distilled", 8, 1.0, 25.0)),
+        ("ltx-2.3-22b-distilled-1.1", ("ltx2_distilled", 8, 1.0, 25.0)),
+        ("ltx-2.5-22b-distilled-transformer-comfy-int8-convrot", ("", 8, 1.0, 24.0)),
+    ],
+)
+def test_a_form_differs_in_what_its_files_name_tells(file: str, form: tuple[str, int, float, float]) -> None:
+    found = family("ltx2").of_file(f"{file}.safetensors")
+    profile = found.profile
+    assert (found.comfyui.checkpoint, profile.steps, profile.cfg, profile.fps) == form
+    assert bool(found.comfyui.speeds) is (file == "ltx-2.3-22b-dev-fp8")
+
+
+def test_a_file_without_a_form_is_as_its_family_is() -> None:
+    assert family("wan22-14b").of_file("wan2.2_t2v_high_noise_14B.safetensors") is family("wan22-14b")
 
 
 BASE_MODELS = """SD 1.4|SD 1.5|SD 1.5 LCM|SD 1.5 Hyper|SD 2.0|SD 2.0 768|SD 2.1|SD 2.1 768|SD 2.1 Unclip|SDXL 0.9

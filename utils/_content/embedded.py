@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from utils.images import FORMATS, MAX_BYTES, BadPicture, chunks, sniff
-from utils.metadata import PARAMETERS, read_parameters, read_png
+from utils.images import FORMATS, MAX_BYTES, BadPicture, chunks
+from utils.metadata import PARAMETERS, VIDEO, read, read_parameters, read_png
+from utils.metadata.files import media_type_of
 
 MOST_TEXTS = 16
 MOST_LETTERS = 10_000
@@ -32,7 +33,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 
 
 def embedded_texts(picture: bytes) -> tuple[str, ...]:
-    """The prompts in a PNG, JPEG or WebP, each cut at 10,000 letters, at most 16. Never raises."""
+    """The prompts in a PNG, JPEG, WebP or MP4, each cut at 10,000 letters, at most 16. Never raises."""
     texts: dict[str, None] = {}
     for name, text in _written(picture):
         for prompt in _prompts(name.lower(), text):
@@ -45,13 +46,15 @@ def embedded_texts(picture: bytes) -> tuple[str, ...]:
 
 def _written(picture: bytes) -> Iterator[tuple[str, str]]:
     """Every text of the file with its name."""
-    kind = sniff(picture)
+    kind = media_type_of(picture)
     if kind is None or len(picture) > MAX_BYTES:
         return
     try:
         if kind == "image/png":
             yield from read_png(picture).texts.items()
             yield from (found for kind, body in chunks(picture) if kind == b"eXIf" for found in _exif_texts(body))
+        elif kind == VIDEO:
+            yield from read(picture).texts.items()
         else:
             yield from _opened_texts(picture)
     except (BadPicture, UserWarning, *_BROKEN):

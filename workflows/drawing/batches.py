@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workflows.types import WORDLESS
+from workflows.types import VIDEOS, WORDLESS
 
 if TYPE_CHECKING:
     from workflows.drawing.inventory import Inventory
@@ -55,8 +55,8 @@ WEIGHTS = ("checkpoints", "diffusion_models")
 
 
 def _can_be_batched(recipe: Recipe, setup: Setup, inventory: Inventory) -> bool:
-    """Only what was tried: no tools, no reference pictures, no cut-outs, which belong to packs of others."""
-    plain = recipe.task not in WORDLESS and not recipe.references and not setup.finish
+    """Only what was tried: no tools, no videos, no reference pictures, no cut-outs, which belong to packs of others."""
+    plain = recipe.task not in WORDLESS | VIDEOS and not recipe.references and not setup.finish
     return plain and setup.sampler in STEADY and inventory.has(PLACE, REPEAT)
 
 

@@ -24,7 +24,7 @@ SHOWN = 12
 """Valid values told of many."""
 LINKED = frozenset(
     "MODEL CLIP VAE CONDITIONING LATENT IMAGE MASK CONTROL_NET SAMPLER SIGMAS NOISE GUIDER UPSCALE_MODEL STYLE_MODEL "
-    "CLIP_VISION CLIP_VISION_OUTPUT MODEL_PATCH AUDIO VIDEO".split()
+    "CLIP_VISION CLIP_VISION_OUTPUT MODEL_PATCH AUDIO VIDEO LATENT_UPSCALE_MODEL INTERP_MODEL".split()
 )
 """Types that only another node can give; other unknown types may be a custom node's own literal."""
 OPEN_LOADS = frozenset({"image", "audio", "video", "file", "latent"})

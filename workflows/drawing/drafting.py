@@ -18,8 +18,9 @@ from workflows.drawing.edits import (
     with_source,
     with_tiles,
 )
+from workflows.drawing.filming import video_values
 from workflows.template import ENCODER_LOADERS
-from workflows.types import WORDLESS
+from workflows.types import VIDEOS, WORDLESS
 
 if TYPE_CHECKING:
     from workflows.drawing.setup import Setup
@@ -58,7 +59,7 @@ def draft(recipe: Recipe, setup: Setup) -> Graph:
         return finishing.draft_edit(recipe, setup)
     template = setup.template
     graph = template.fill(values_for(recipe, setup))
-    for edit in edits():
+    for edit in VIDEO_EDITS if recipe.task in VIDEOS else edits():
         graph = edit(graph, template, recipe, setup)
     return graph.trimmed(template.output)
 
@@ -66,9 +67,13 @@ def draft(recipe: Recipe, setup: Setup) -> Graph:
 def with_encoder_on_cpu(graph: Graph, template: Template, recipe: Recipe, setup: Setup) -> Graph:
     """The text encoders loaded where they take none of the GPU's memory."""
     if setup.thrift.encoder_on_cpu:
-        for name in graph.of_class(*ENCODER_LOADERS.values()):
+        for name in graph.of_class(*ENCODER_LOADERS.values(), AV_ENCODER):
             graph = graph.but(name, device="cpu")
     return graph
+
+
+AV_ENCODER = "LTXAVTextEncoderLoader"
+VIDEO_EDITS: tuple[Edit, ...] = (with_encoder_on_cpu, with_loras, with_enlargement, with_tiles)
 
 
 def values_for(recipe: Recipe, setup: Setup) -> dict[str, Any]:
@@ -96,6 +101,7 @@ def values_for(recipe: Recipe, setup: Setup) -> dict[str, Any]:
         "shift": setup.family.comfyui.shift,
         "prefix": setup.prefix,
     }
+    known |= video_values(recipe, setup) if recipe.task in VIDEOS else {}
     known |= setup.components
     return {slot: known[slot] for slot in setup.template.slots}
 
@@ -128,6 +134,8 @@ def _levels(graph: Graph, name: str) -> int:
         inputs = graph[name].inputs
         if isinstance(steps := inputs.get("steps"), int):
             return max(1, round(steps * share))
+        if graph[name].class_type == "ManualSigmas":
+            return max(1, round((len(str(inputs.get("sigmas")).split(",")) - 1) * share))
         if graph[name].class_type == "SplitSigmasDenoise" and isinstance(inputs.get("denoise"), int | float):
             share *= inputs["denoise"] if link[1] == 1 else 1 - inputs["denoise"]
         link = graph.link(name, "sigmas")

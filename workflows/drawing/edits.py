@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workflows.families import Family
     from workflows.graph import Graph, Link
     from workflows.template import Template
-    from workflows.types import Recipe
+    from workflows.types import LoraUse, Recipe
 
 DENOISE = {"img2img": 0.7, "inpaint": 0.9, "outpaint": 1.0}
 """How much of the source is drawn anew where the recipe does not say; our judgement."""
@@ -92,20 +92,32 @@ def with_clip_skip(graph: Graph, template: Template, recipe: Recipe, setup: Setu
 
 
 def with_loras(graph: Graph, template: Template, recipe: Recipe, setup: Setup) -> Graph:
-    """The LoRAs one after the other behind the loaders; whoever read the model or the encoder reads the last one."""
-    model, clip = template.sources["model"], template.sources["clip"]
-    stack = {f"lora_{number}": use for number, use in enumerate(setup.loras, 1)}
+    """The LoRAs one after the other behind the loaders; whoever read the model or the encoder reads the last one.
+
+    Of a pair of models each has its own.
+    """
+    graph = _stacked(graph, template.sources["model"], template.sources.get("clip"), setup.loras, "lora", setup)
+    if "model_2" in template.sources:
+        graph = _stacked(graph, template.sources["model_2"], None, setup.loras_2, "low_lora", setup)
+    return graph
+
+
+def _stacked(
+    graph: Graph, model: Link, clip: Link | None, loras: tuple[LoraUse, ...], prefix: str, setup: Setup
+) -> Graph:
+    stack = {f"{prefix}_{number}": use for number, use in enumerate(loras, 1)}
     last_model, last_clip = model, clip
     for name, use in stack.items():
         inputs: dict[str, Any] = {"model": last_model, "lora_name": use.name, "strength_model": use.strength}
-        if setup.family.comfyui.lora_clip:
+        if setup.family.comfyui.lora_clip and clip:
             strength = use.strength if use.clip_strength is None else use.clip_strength
             graph = graph.plus(name, "LoraLoader", use.name, **inputs, clip=last_clip, strength_clip=strength)
             last_clip = (name, 1)
         else:
             graph = graph.plus(name, "LoraLoaderModelOnly", use.name, **inputs)
         last_model = (name, 0)
-    return graph.moved(model, last_model, besides=stack).moved(clip, last_clip, besides=stack)
+    graph = graph.moved(model, last_model, besides=stack)
+    return graph.moved(clip, last_clip, besides=stack) if clip and last_clip else graph
 
 
 def with_guidance_rescale(graph: Graph, template: Template, recipe: Recipe, setup: Setup) -> Graph:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from workflows.drawing.cutouts import fit_cutout, with_cutout
 from workflows.drawing.faces import draft_faces, fit_faces
 from workflows.drawing.grafting import picture_of
+from workflows.drawing.interpolating import INTERPOLATORS, draft_interpolation, fit_interpolation
 from workflows.drawing.picture_tools import BACKGROUNDS, MASK_FINDERS, RESTORERS, drawn_way, fit_way, refuse
 from workflows.drawing.setup import Setup
 from workflows.drawing.upscaling import GET, draft_upscale, fit_upscale
@@ -48,7 +49,7 @@ def with_finish(graph: Graph, template: Template, recipe: Recipe, setup: Setup) 
 
 
 def fit_edit(recipe: Recipe, inventory: Inventory) -> Setup:
-    """The setup of an upscale, a face restoration or a background removal.
+    """The setup of an upscale, a face restoration, a background removal or an interpolation of a video.
 
     Raises EngineUnavailable naming what is missing, in which folder it belongs and where to get it.
     """
@@ -56,6 +57,8 @@ def fit_edit(recipe: Recipe, inventory: Inventory) -> Setup:
         return fit_upscale(recipe, inventory)
     if recipe.task == "face_restore":
         return fit_faces(recipe, inventory)
+    if recipe.task == "interpolate":
+        return fit_interpolation(recipe, inventory)
     parts = fit_way(BACKGROUNDS, inventory)
     if parts is None:
         raise refuse("Removing a background", BACKGROUNDS, inventory)
@@ -68,11 +71,13 @@ def _tool(parts: dict[str, str]) -> Setup:
 
 
 def draft_edit(recipe: Recipe, setup: Setup) -> Graph:
-    """The graph of such a task. Raises BadRecipe for a scale that nobody can make."""
+    """The graph of such a task. Raises BadRecipe for a scale or a rate that nobody can make."""
     if recipe.task == "upscale":
         return draft_upscale(recipe, setup)
     if recipe.task == "face_restore":
         return draft_faces(recipe, setup)
+    if recipe.task == "interpolate":
+        return draft_interpolation(recipe, setup)
     return drawn_way(setup.finish, {"source": picture_of(setup, "source"), "prefix": setup.prefix})
 
 
@@ -80,7 +85,7 @@ def lacks(name: str, inventory: Inventory) -> str | None:
     """What the template of that name wants besides its nodes and is not there; None for what wants nothing more."""
     if name == "upscale_model" and not inventory.choices("UpscaleModelLoader", "model_name"):
         return f"{GET}, in models/upscale_models"
-    way = next((way for way in (*BACKGROUNDS, *RESTORERS, *MASK_FINDERS) if way.template == name), None)
+    way = next((way for way in (*BACKGROUNDS, *RESTORERS, *MASK_FINDERS, *INTERPOLATORS) if way.template == name), None)
     return way.get if way and way.get and fit_way([way], inventory) is None else None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from workflows.drawing import finishing, guides
+from workflows.drawing import finishing, guides, videos
 from workflows.drawing.belonging import Belonging, belonging
 from workflows.drawing.edits import HIRES_LEAST, drawn_size, has_second_pass, made_to_inpaint, plain_clip_skip
 from workflows.drawing.inventory import near, plain, spelled
@@ -22,7 +22,7 @@ from workflows.drawing.setup import Setup, Thrift
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StudioError
 from workflows.families import Family, families, family_of_file, lora_fits
 from workflows.template import ENCODER_LOADERS, Template, template
-from workflows.types import WORDLESS, LoraUse
+from workflows.types import VIDEOS, WORDLESS, LoraUse
 
 if TYPE_CHECKING:
     from workflows.drawing.inventory import Inventory
@@ -54,21 +54,24 @@ def fit(recipe: Recipe, inventory: Inventory, *, thrift: Thrift = NO_THRIFT) -> 
     """
     if recipe.task in WORDLESS:
         return replace(finishing.fit_edit(recipe, inventory), thrift=thrift)
+    fit_with = videos.fit_video if recipe.task in VIDEOS else _fit_with
     if recipe.model is not None:
-        return _fit_with(named_model(recipe.model, inventory), recipe, inventory, thrift)
+        return fit_with(named_model(recipe.model, inventory), recipe, inventory, thrift)
     refusals: list[StudioError] = []
     for candidate in _suiting(recipe, _in_order(recipe, inventory), inventory):
         try:
-            return _fit_with(candidate, recipe, inventory, thrift)
+            return fit_with(candidate, recipe, inventory, thrift)
         except StudioError as error:
             refusals.append(error)
-    raise (
-        refusals[0]
-        if refusals
-        else EngineUnavailable(
-            f"This ComfyUI has no model to draw with. Put one into its folder models/checkpoints, "
-            f"such as {source_of('sdxl')}, and call again."
-        )
+    raise refusals[0] if refusals else _nothing_to_draw_with(recipe)
+
+
+def _nothing_to_draw_with(recipe: Recipe) -> EngineUnavailable:
+    if recipe.task in VIDEOS:
+        return EngineUnavailable(f"This ComfyUI has no model that makes videos. {videos.to_get()}")
+    return EngineUnavailable(
+        f"This ComfyUI has no model to draw with. Put one into its folder models/checkpoints, "
+        f"such as {source_of('sdxl')}, and call again."
     )
 
 
@@ -110,21 +113,17 @@ def model_family(name: str, inventory: Inventory) -> Family:
 
 def _fit_with(chosen: Candidate, recipe: Recipe, inventory: Inventory, thrift: Thrift) -> Setup:
     family = chosen.family
-    plan = _template(chosen)
-    parts, missing = _components(plan, family, inventory)
-    if missing:
-        raise EngineUnavailable(_lacking(chosen, missing, inventory))
-    plan = plan.with_encoders(len([slot for slot in parts if slot.startswith("clip_")]))
-    _check_nodes(plan, recipe, chosen, inventory)
+    plan, parts = planned(chosen, recipe, inventory)
+    check_nodes(plan, recipe, chosen, inventory)
     known = recipe.but(model=chosen.file)
     guided, guide_notes = guides.fit_guides(known, family, inventory)
     finish, finish_notes = finishing.fit_finish(known, family, inventory)
     sampler, scheduler, sampling_notes = sampling_for(recipe, family, inventory)
-    loras, lora_notes = _loras(recipe, chosen, inventory)
-    model, smaller = _smaller(chosen, plan, inventory) if thrift.small_weights else (chosen.file, {})
+    loras, lora_notes = loras_of(recipe, chosen, inventory)
+    model, smaller = smaller_of(chosen, plan, inventory) if thrift.small_weights else (chosen.file, {})
     notes = (
-        *_model_notes(chosen, plan, parts),
-        *_unheard(recipe, family, plan),
+        *model_notes(chosen, plan, parts),
+        *unheard(recipe, family, plan),
         *sampling_notes,
         *lora_notes,
         *guide_notes,
@@ -157,15 +156,33 @@ def _hires_notes(recipe: Recipe, setup: Setup) -> Iterable[str]:
         )
 
 
-def _template(chosen: Candidate) -> Template:
+def planned(chosen: Candidate, recipe: Recipe, inventory: Inventory) -> tuple[Template, dict[str, str]]:
+    """The template and the further files by slot. Raises EngineUnavailable for a file that is not there."""
+    plan = _template(chosen, recipe)
+    parts, missing = _components(plan, chosen.family, inventory)
+    if missing:
+        raise EngineUnavailable(_lacking(chosen, missing, inventory))
+    return plan.with_encoders(len([slot for slot in parts if slot.startswith("clip_")])), parts
+
+
+def _template(chosen: Candidate, recipe: Recipe) -> Template:
     family, profile = chosen.family.comfyui, chosen.family.profile
-    if name := family.template(chosen.folder):
-        return template(name)
-    if not family.checkpoint and not family.split:
-        known = ", ".join(
-            one.profile.title for one in families().values() if one.comfyui.checkpoint or one.comfyui.split
+    films = recipe.task in VIDEOS
+    if family.templates and chosen.family.video is not films:
+        does, other = ("videos", "pictures") if chosen.family.video else ("pictures", "videos")
+        raise EngineUnavailable(
+            f"{chosen.file} is a model of {profile.title}: it makes {does}, not {other}. Name another, or none."
         )
+    if name := family.template(chosen.folder, recipe.task):
+        return template(name)
+    if not family.templates:
+        drawn = [one for one in families().values() if one.templates and one.video is films]
+        known = ", ".join(one.profile.title for one in drawn)
         raise EngineUnavailable(f"Atelier has no graph for {chosen.file}. It can draw with: {known}.")
+    if recipe.task == "txt2vid" and family.template(chosen.folder, "img2vid"):
+        raise EngineUnavailable(
+            f"{chosen.file} ({profile.title}) makes videos from a picture only: give it one with image_to_video."
+        )
     if family.checkpoint:
         where = "from one file: put a whole checkpoint into the folder checkpoints"
     else:
@@ -180,30 +197,43 @@ def _components(
     plan: Template, family: Family, inventory: Inventory
 ) -> tuple[dict[str, str], dict[str, tuple[str, tuple[str, ...]]]]:
     """The further files by slot; and what is missing: (folder, patterns) by slot."""
-    if not plan.encoders:
-        return {}, {}
-    wants = {f"clip_{n}": ("text_encoders", patterns) for n, patterns in enumerate(family.comfyui.clips, 1)}
-    wants["vae"] = ("vae", family.comfyui.vae)
-    found = {slot: _first(patterns, inventory.loaders[folder]) for slot, (folder, patterns) in wants.items()}
+    clips = enumerate(family.comfyui.clips, 1) if plan.encoders else ()
+    wants = {f"clip_{n}": ("text_encoders", patterns) for n, patterns in clips}
+    wants |= {"vae": ("vae", family.comfyui.vae)} if "vae" in plan.slots else {}
+    wants |= {slot: (of[0], of[1:]) for slot, of in family.comfyui.parts.items() if slot in plan.slots}
+    found = {slot: first_of(patterns, files_in(folder, inventory)) for slot, (folder, patterns) in wants.items()}
     missing = {slot: wants[slot] for slot, file in found.items() if file is None}
-    encoders = [file for slot, file in found.items() if slot != "vae" and file]
+    encoders = [file for slot, file in found.items() if slot.startswith("clip_") and file]
     least = family.comfyui.clips_least
     if least is not None and len(encoders) >= least:
-        missing = {slot: want for slot, want in missing.items() if slot == "vae"}
+        missing = {slot: want for slot, want in missing.items() if not slot.startswith("clip_")}
     parts = {f"clip_{n}": file for n, file in enumerate(encoders, 1)}
-    return parts | ({"vae": vae} if (vae := found["vae"]) else {}), missing
+    return parts | {slot: file for slot, file in found.items() if file and not slot.startswith("clip_")}, missing
 
 
-def _first(patterns: Iterable[str], files: Sequence[str]) -> str | None:
+MORE_LOADERS: Mapping[str, tuple[str, str]] = {
+    "latent_upscale_models": ("LatentUpscaleModelLoader", "model_name"),
+    "frame_interpolation": ("FrameInterpolationModelLoader", "model_name"),
+}
+
+
+def files_in(folder: str, inventory: Inventory) -> tuple[str, ...]:
+    """The files of a model folder that a graph may name."""
+    if folder in inventory.loaders:
+        return inventory.loaders[folder]
+    return inventory.choices(*MORE_LOADERS[folder]) or inventory.folder(folder)
+
+
+def first_of(patterns: Iterable[str], files: Sequence[str]) -> str | None:
     return next((file for pattern in patterns for file in files if re.search(pattern, plain(file))), None)
 
 
 def _lacking(chosen: Candidate, missing: Mapping[str, tuple[str, tuple[str, ...]]], inventory: Inventory) -> str:
     """What to put where, for every missing file at once."""
-    name = chosen.family.profile.name
-    gets = [f"into the folder {folder}: {source_of(name, slot)}" for slot, (folder, _) in missing.items()]
+    get = chosen.family.comfyui.get
+    gets = [f"into the folder {folder}: {told_source(get.get(slot, ''))}" for slot, (folder, _) in missing.items()]
     folders = dict.fromkeys(folder for folder, _ in missing.values())
-    there = "; ".join(f"{folder} has {_some(inventory.loaders[folder])}" for folder in folders)
+    there = "; ".join(f"{folder} has {some(files_in(folder, inventory))}" for folder in folders)
     return (
         f"{chosen.file} ({chosen.family.profile.title}) needs files that are not installed. "
         f"Put {', and '.join(gets)}. Now {there}."
@@ -212,7 +242,12 @@ def _lacking(chosen: Candidate, missing: Mapping[str, tuple[str, tuple[str, ...]
 
 def source_of(name: str, slot: str = "model") -> str:
     """'clip_l.safetensors (from comfyanonymous/flux_text_encoders on Hugging Face)'."""
-    repository, _, file = families()[name].comfyui.get.get(slot, "").partition(": ")
+    return told_source(families()[name].comfyui.get.get(slot, ""))
+
+
+def told_source(source: str) -> str:
+    """In words, what a family's table says of where a file comes from."""
+    repository, _, file = source.partition(": ")
     return f"{file.rpartition('/')[2]} (from {repository} on Hugging Face)" if repository else "a file of that kind"
 
 
@@ -221,12 +256,12 @@ def folder_of(name: str) -> str:
     return "diffusion_models" if families()[name].comfyui.split else "checkpoints"
 
 
-def _some(names: Sequence[str], most: int = 6) -> str:
+def some(names: Sequence[str], most: int = 6) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) + more) if names else "nothing"
 
 
-def _check_nodes(plan: Template, recipe: Recipe, chosen: Candidate, inventory: Inventory) -> None:
+def check_nodes(plan: Template, recipe: Recipe, chosen: Candidate, inventory: Inventory) -> None:
     title, kind = chosen.family.profile.title, chosen.family.comfyui.clip_type
     task = TASK_CLASSES["inpaint"] if recipe.task == "outpaint" else TASK_CLASSES.get(recipe.task, ())
     if missing := [name for name in (*plan.classes, *task) if not inventory.has(name)]:
@@ -241,7 +276,7 @@ def _check_nodes(plan: Template, recipe: Recipe, chosen: Candidate, inventory: I
         )
 
 
-def _model_notes(chosen: Candidate, plan: Template, parts: Mapping[str, str]) -> Iterable[str]:
+def model_notes(chosen: Candidate, plan: Template, parts: Mapping[str, str]) -> Iterable[str]:
     title = chosen.family.profile.title
     if chosen.guessed:
         yield f"Nothing tells the family of {chosen.file}; it was taken for {title}."
@@ -253,7 +288,7 @@ def _model_notes(chosen: Candidate, plan: Template, parts: Mapping[str, str]) ->
         yield f"{title} has {wanted} text encoders; of them only {here} is installed, so it reads the prompt less well."
 
 
-def _unheard(recipe: Recipe, family: Family, plan: Template) -> Iterable[str]:
+def unheard(recipe: Recipe, family: Family, plan: Template) -> Iterable[str]:
     """What was asked for and cannot reach this model."""
     if recipe.negative and not family.profile.negatives:
         yield f"{family.profile.title} takes no negative prompt: it was left out."
@@ -270,13 +305,14 @@ def _unheard(recipe: Recipe, family: Family, plan: Template) -> Iterable[str]:
 
 
 def _in_order(recipe: Recipe, inventory: Inventory) -> list[Candidate]:
-    every = candidates(inventory)
+    films = recipe.task in VIDEOS
+    every = [one for one in candidates(inventory) if one.family.video is films]
     paints = recipe.task in {"inpaint", "outpaint"}
 
     def rank(one: Candidate) -> tuple[bool, bool, int, bool]:
         inpaints = made_to_inpaint(one.file)
         fitness = 0 if paints and inpaints else 1 if not (one.family.comfyui.special or inpaints) else 2
-        unknown = not one.family.comfyui.template(one.folder)
+        unknown = not one.family.comfyui.template(one.folder, recipe.task)
         return unknown, one.guessed, fitness, one.folder != "checkpoints"
 
     return sorted(every, key=rank)
@@ -294,14 +330,14 @@ def _suiting(recipe: Recipe, every: Sequence[Candidate], inventory: Inventory) -
 
 def _candidate(inventory: Inventory, folder: str, file: str) -> Candidate:
     belongs = belonging(inventory, folder, file)
-    return Candidate(folder=folder, file=file, family=belongs.family, guessed=belongs.guessed)
+    return Candidate(folder=folder, file=file, family=belongs.family.of_file(file), guessed=belongs.guessed)
 
 
 def _not_found(kind: str, name: str, offered: tuple[str, ...], folder: str, source: str = "") -> NotFound:
     close = near(name, offered)
     meant = f"Did you mean {', '.join(close)}? " if close else ""
     more = f" {source}" if source and not close else ""
-    return NotFound(kind, name, hint=f"{meant}The server's folder {folder} has {_some(offered)}.{more}")
+    return NotFound(kind, name, hint=f"{meant}The server's folder {folder} has {some(offered)}.{more}")
 
 
 def _had_as(name: str) -> str:
@@ -316,7 +352,7 @@ def _had_as(name: str) -> str:
 # ------------------------------------------------------------------ LoRAs, smaller weights, upscaler
 
 
-def _loras(recipe: Recipe, chosen: Candidate, inventory: Inventory) -> tuple[tuple[LoraUse, ...], list[str]]:
+def loras_of(recipe: Recipe, chosen: Candidate, inventory: Inventory) -> tuple[tuple[LoraUse, ...], list[str]]:
     """The LoRAs as the server spells them, and notes on those that hardly belong.
 
     Raises NotFound, and BadRecipe for one that surely does not: a name alone may mislead, so that it makes a note only.
@@ -361,10 +397,10 @@ def _misfit(file: str, made_for: Family, family: Family, inventory: Inventory) -
     belongs = ((name, belonging(inventory, "loras", name)) for name in (*near(file, offered), *offered[:LOOKED_AT]))
     fitting = list(dict.fromkeys(name for name, other in belongs if other.known and _share(other, family) == 1))
     models = [one.file for one in candidates(inventory) if lora_fits(made_for.profile.name, one.family.profile.name)]
-    loras = f"LoRAs here for {family.profile.title}: {_some(fitting, 3)}"
+    loras = f"LoRAs here for {family.profile.title}: {some(fitting, 3)}"
     return (
         f"it is made for {made_for.profile.title}, and the model is {family.profile.title}, with which it does nothing "
-        f"or harm. {loras}; models here for this LoRA: {_some(models, 3)}"
+        f"or harm. {loras}; models here for this LoRA: {some(models, 3)}"
     )
 
 
@@ -374,7 +410,7 @@ PRECISIONS = re.compile(
 SMALL = re.compile(r"fp8|int8|q8")
 
 
-def _smaller(chosen: Candidate, plan: Template, inventory: Inventory) -> tuple[str, dict[str, str]]:
+def smaller_of(chosen: Candidate, plan: Template, inventory: Inventory) -> tuple[str, dict[str, str]]:
     """The same model in eight bits: a file beside it, else cast while it is loaded, where the loader can."""
     if SMALL.search(plain(chosen.file)):
         return chosen.file, {}
@@ -394,5 +430,5 @@ HIRES_UPSCALERS = ("ultrasharp", "realesrgan_x4plus$", "nomos", "remacri", "x4|4
 def _hires_upscaler(inventory: Inventory) -> dict[str, str]:
     if not inventory.has("UpscaleModelLoader", "ImageUpscaleWithModel"):
         return {}
-    file = _first(HIRES_UPSCALERS, inventory.loaders["upscale_models"])
+    file = first_of(HIRES_UPSCALERS, inventory.loaders["upscale_models"])
     return {"hires_upscaler": file} if file else {}

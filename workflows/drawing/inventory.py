@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -11,6 +11,8 @@ from workflows.errors import nearest
 from workflows.types import ModelFacts
 
 Presence = Literal["required", "optional"]
+DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
+"""ComfyUI's word for a choice that brings inputs of its own."""
 Known = Callable[[str, str], str | None]
 """(kind, name) of a model file -> its family by a surer source than its server, or None. Called often and from any
 thread."""
@@ -28,6 +30,16 @@ class NodeInput:
     most: float | None = None
     upload: bool = False
     """Takes the name of an uploaded file, which need not be among the choices."""
+    forced: bool = False
+    """Can only be linked: the editor shows no widget for it, whatever its type."""
+    widget: str = ""
+    """The widget that the editor shows for it, where the type does not say it: FLOAT for FLOAT,INT."""
+    control: bool = False
+    """The editor keeps a word beside its value that says how it changes after a run."""
+    branches: Mapping[str, Mapping[str, NodeInput]] = field(
+        default_factory=dict[str, Mapping[str, "NodeInput"]], compare=False, repr=False
+    )
+    """Of a choice that brings inputs of its own: those inputs by choice; in a graph they are written name.inner."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +49,10 @@ class NodeClass:
     inputs: Mapping[str, NodeInput]
     outputs: tuple[str, ...] = ()
     is_output: bool = False
+    module: str = ""
+    """Where its code lies, such as nodes, comfy_extras.nodes_video or custom_nodes.some-pack; "" when not told."""
+    paid: bool = False
+    """Whether it asks a service for money: a partner's node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +76,12 @@ class Inventory:
     @classmethod
     def read(cls, object_info: Mapping[str, Any], **more: Any) -> Inventory:
         """From the server's own JSON; `more` are the other fields."""
-        return cls(classes={name: _class(body) for name, body in object_info.items()}, **more)
+        classes = {name: _class(body) for name, body in object_info.items()}
+        for name, inner in OPEN_CHOICES:
+            if name in classes and inner in classes[name].inputs:
+                open_ = replace(classes[name].inputs[inner], choices=None)
+                classes[name] = replace(classes[name], inputs={**classes[name].inputs, inner: open_})
+        return cls(classes=classes, **more)
 
     def has(self, *classes: str) -> bool:
         return all(name in self.classes for name in classes)
@@ -101,6 +122,9 @@ LOADERS: Mapping[str, tuple[str, str]] = {
 """Which node offers which folder's files."""
 
 
+OPEN_CHOICES = (("CustomCombo", "choice"),)
+"""Choices that the editor makes up for each node; the server takes any."""
+
 UPLOADS = ("image_upload", "video_upload", "audio_upload", "file_upload", "image_folder", "remote")
 """Options by which a choice says that it also takes a file that was just uploaded, or a list from elsewhere."""
 
@@ -127,14 +151,23 @@ def near(wanted: str, offered: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _class(body: Mapping[str, Any]) -> NodeClass:
-    given = cast(Mapping[str, Mapping[str, Any]], body.get("input", {}))
-    inputs = {
+    inputs = _inputs(cast(Mapping[str, Mapping[str, Any]], body.get("input", {})))
+    outputs = tuple(name if isinstance(name, str) else "COMBO" for name in body.get("output", ()))
+    return NodeClass(
+        inputs=inputs,
+        outputs=outputs,
+        is_output=bool(body.get("output_node")),
+        module=str(body.get("python_module") or ""),
+        paid=bool(body.get("api_node")) or str(body.get("category") or "").startswith(("api node", "partner/")),
+    )
+
+
+def _inputs(given: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeInput]:
+    return {
         name: _input(spec, required=presence == "required")
         for presence in ("required", "optional")
         for name, spec in (given.get(presence) or {}).items()
     }
-    outputs = tuple(name if isinstance(name, str) else "COMBO" for name in body.get("output", ()))
-    return NodeClass(inputs=inputs, outputs=outputs, is_output=bool(body.get("output_node")))
 
 
 def _input(spec: Any, *, required: bool) -> NodeInput:
@@ -151,7 +184,16 @@ def _input(spec: Any, *, required: bool) -> NodeInput:
         least=options.get("min"),
         most=options.get("max"),
         upload=any(options.get(sign) for sign in UPLOADS),
+        forced=bool(options.get("forceInput")),
+        widget=str(options.get("widgetType") or ""),
+        control=bool(options.get("control_after_generate")),
+        branches=_branches(options.get("options")) if kind == DYNAMIC else {},
     )
+
+
+def _branches(listed: object) -> dict[str, Mapping[str, NodeInput]]:
+    options = cast("list[Mapping[str, Any]]", listed if isinstance(listed, list) else [])
+    return {str(one["key"]): _inputs(one.get("inputs") or {}) for one in options if "key" in one}
 
 
 def _choices(listed: object) -> tuple[str, ...] | None:

@@ -54,6 +54,8 @@ class Setup:
     sampler: str = ""
     scheduler: str = ""
     loras: tuple[LoraUse, ...] = ()
+    loras_2: tuple[LoraUse, ...] = ()
+    """Those of the second model of a pair, where two draw one after the other."""
     guides: tuple[Guide, ...] = ()
     finish: Mapping[str, str] = field(default_factory=dict[str, str])
     """Files and classes of what happens to the drawn picture: upscaler, background, face, mask_finder, ..."""

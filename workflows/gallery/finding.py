@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workflows.errors import NotFound, StorageError
+from workflows.kinds import called
 from workflows.ports import Items, Store
+from workflows.stamp import POSTER
 from workflows.types import Item, ItemQuery, Location, Media
 
 TRASH = "trash/"
@@ -17,8 +19,6 @@ ERASING = datetime(1970, 1, 1, tzinfo=UTC)
 time there is, so that a ledger asked for the oldest of the trash gives these first."""
 MOVING = "moving"
 """In `Item.facts`, since when its file is on the way into the trash or out of it; gone once it has arrived."""
-POSTER = "poster"
-"""In `Item.facts` of a video, the key of a frame of it."""
 NEAR = 100
 """How many of the newest items are compared with a name that is not there."""
 
@@ -58,6 +58,8 @@ class Finder:
 
     async def picture(self, item: Item) -> Media:
         """What can be seen of it: the file, or of a video its poster frame. Raises as `original`, NotFound."""
+        if not has_picture(item):
+            raise NotFound("picture of", item.id, hint=why_no_picture(item))
         return await self.file(item) if item.kind == "image" else await self.store.get(item.facts[POSTER])
 
     async def locate(self, item: Item) -> Location:
@@ -77,7 +79,14 @@ def places(item: Item) -> tuple[str, str]:
 
 def has_picture(item: Item) -> bool:
     """Whether there is something to see of it without playing it."""
-    return item.kind == "image" or isinstance(item.facts.get(POSTER), str)
+    return item.kind == "image" or (item.kind == "video" and isinstance(item.facts.get(POSTER), str))
+
+
+def why_no_picture(item: Item) -> str:
+    """In words, of one without."""
+    if item.kind == "video":
+        return "it is a video without a poster frame, which has no picture to show; use its path or URL"
+    return f"it is {called(item.kind)} ({item.media_type}), which has no picture to show; use its path or URL"
 
 
 def is_erasing(item: Item) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from utils import images
 from workflows.errors import BadRecipe, NotFound, StorageError
 from workflows.gallery.family import Tree, family, lineage
-from workflows.gallery.finding import Finder, has_picture, is_erasing
+from workflows.gallery.finding import Finder, has_picture, is_erasing, why_no_picture
 from workflows.gallery.likeness import Likeness
 from workflows.gallery.previews import BYTES, Previews, cached_edge, shrunk
 from workflows.gallery.tags import retagged
@@ -82,7 +82,7 @@ class Gallery(Finder):
             raise BadRecipe("max_edge", max_edge, allowed)
         item = await self.find(name)
         if not has_picture(item):
-            raise BadRecipe("image_id", name, "it is a video, which has no preview picture; use its path or URL")
+            raise BadRecipe("image_id", name, why_no_picture(item))
         edge = cached_edge(max_edge)
         try:
             media = await self._previews.find(item, edge) or await self._drawn(item, edge)
@@ -162,8 +162,10 @@ class Gallery(Finder):
         return await family(self.items, item)
 
     async def duplicates(self, distance: int = DISTANCE, limit: int = MOST_GROUPS) -> Sequence[Sequence[Item]]:
-        """Groups of near duplicates; in each the one worth keeping comes first: a favourite, then the best score, the
-        most pixels, the largest file, the oldest. `distance` is 0 to 16 of 64 bits. Raises BadRecipe.
+        """Groups of near duplicates, pictures apart from videos.
+
+        In each the one worth keeping comes first: a favourite, then the best score, the most pixels, the largest file,
+        the oldest. `distance` is 0 to 16 of 64 bits. Raises BadRecipe.
         """
         if distance not in range(17):
             raise BadRecipe("distance", distance, "it is 0 (the same) to 16; 6 finds other encodings and sizes")
@@ -171,7 +173,8 @@ class Gallery(Finder):
             return []
         groups = await self._likenesses.twins(distance, limit)
         found = [[await self.items.get(item_id) for item_id in group] for group in groups]
-        here = [[item for item in group if item is not None and item.deleted is None] for group in found]
+        there = [[item for item in group if item is not None and item.deleted is None] for group in found]
+        here = [[item for item in group if item.kind == kind] for group in there for kind in ("image", "video")]
         return [sorted(group, key=_worth) for group in here if len(group) > 1]
 
     async def embed_missing(self, most: int, report: Callable[[Progress], None] | None = None) -> int:

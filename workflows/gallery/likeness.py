@@ -17,7 +17,7 @@ from typing import Any
 from utils.images import BadPicture
 from utils.likeness import fingerprint
 from workflows.errors import BadRecipe, ExtraMissing, NotFound, StorageError
-from workflows.gallery.finding import Finder, has_picture
+from workflows.gallery.finding import Finder, has_picture, why_no_picture
 from workflows.ports import Embedder, Filing, Likenesses
 from workflows.types import Item, ItemQuery, Media, Page, Progress
 
@@ -58,7 +58,7 @@ class Likeness:
             raise BadRecipe("similar_to", name, "likeness is not known of the trash; leave out one of the two")
         item = await self._finder.find(name)
         if not has_picture(item):
-            raise BadRecipe("similar_to", name, "it is a video without a poster frame; name a picture")
+            raise BadRecipe("similar_to", name, f"{why_no_picture(item)}; name a picture")
         after = _place_of(query, item.id)
         model = await asyncio.to_thread(lambda: embedder.name)  # it may look at the weights
         vector = await likenesses.vector(model, item.id) or await self._embed_one(model, item)
@@ -109,7 +109,7 @@ class Likeness:
         await likenesses.keep(model, vectors)
         self._unusable |= {item.id for item in batch} - vectors.keys()
         for item in batch:
-            if item.fingerprint is None and item.id in vectors:  # filed before there were any
+            if item.kind == "image" and item.fingerprint is None and item.id in vectors:  # filed before there were any
                 await self._fingerprint(item, read[item.id])
 
     async def _read(self, item: Item) -> Media | None:

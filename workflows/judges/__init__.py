@@ -4,6 +4,7 @@ from workflows.judges.bodies import PeopleJudge, PoseJudge, body_judges
 from workflows.judges.clip import ClipJudge
 from workflows.judges.content import ContentJudge
 from workflows.judges.likeness import ClipEmbedder
+from workflows.judges.motion import MotionJudge
 from workflows.judges.quality import QualityJudge
 from workflows.judges.vision import VisionJudge
 
@@ -11,6 +12,7 @@ __all__ = [
     "ClipEmbedder",
     "ClipJudge",
     "ContentJudge",
+    "MotionJudge",
     "PeopleJudge",
     "PoseJudge",
     "QualityJudge",

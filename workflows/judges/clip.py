@@ -52,6 +52,38 @@ class ClipJudge:
         except (JudgesMissing, WeightsUnavailable) as missing:
             return [self._unjudged(str(missing))] * len(pictures)
 
+    async def judge_frames(
+        self, videos: Sequence[Sequence[Media]], recipe: Recipe, profile: FamilyProfile
+    ) -> Sequence[Verdict]:
+        """Videos by their frames: judged as pictures are, by the mean of their frames' cosines; one frame that shows
+        something else for a moment does not fail a video. The worst frame is in the measures."""
+        if not recipe.prompt.strip():
+            return [self._unjudged("there is no prompt to compare the video with.")] * len(videos)
+        scorer = self._choose(profile)
+        try:
+            async with self.resting.awake(scorer):
+                return await asyncio.to_thread(lambda: [self._judge_film(one, recipe, scorer) for one in videos])
+        except (JudgesMissing, WeightsUnavailable) as missing:
+            return [self._unjudged(str(missing))] * len(videos)
+
+    def _judge_film(self, frames: Sequence[Media], recipe: Recipe, scorer: ClipScorer) -> Verdict:
+        try:
+            wish, rows = self._rows(frames, recipe, scorer)
+            ends = scorer.embed_images([frames[0].data, frames[-1].data])
+        except ValueError as error:
+            return self._unjudged(str(error))
+        mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        verdict = self._verdict(mean, wish, recipe, scorer)
+        scores = [row[0] for row in rows]
+        alike = sum(float(one) * float(other) for one, other in zip(*ends, strict=True))
+        of_frames = {
+            "frames": float(len(rows)),
+            "lowest_score": round(min(scores), 4),
+            "highest_score": round(max(scores), 4),
+            "ends_alike": round(alike, 4),
+        }
+        return verdict.but(measures=dict(verdict.measures) | of_frames)
+
     def _judge_all(self, pictures: Sequence[Media], recipe: Recipe, scorer: ClipScorer) -> list[Verdict]:
         """All in one batch; when one of them is no picture, one by one."""
         try:
@@ -62,13 +94,21 @@ class ClipJudge:
             return [self._unjudged(str(error))]
 
     def _judge(self, pictures: Sequence[Media], recipe: Recipe, scorer: ClipScorer) -> list[Verdict]:
+        wish, rows = self._rows(pictures, recipe, scorer)
+        return [self._verdict(row, wish, recipe, scorer) for row in rows]
+
+    def _rows(self, pictures: Sequence[Media], recipe: Recipe, scorer: ClipScorer) -> tuple[Foils, list[list[float]]]:
+        """What the prompt wishes for, and each picture's cosines with prompt, negative prompt and the wish's texts."""
         wish = foils(recipe.prompt)
         negative = recipe.negative.strip()
         own = [recipe.prompt, negative] if negative else [recipe.prompt]
         rows = scorer.scores([picture.data for picture in pictures], [*own, *wish.texts])
+        return wish, [[float(score) for score in row] for row in rows]
+
+    def _verdict(self, row: Sequence[float], wish: Foils, recipe: Recipe, scorer: ClipScorer) -> Verdict:
         asked = recipe.acceptance.positive_threshold
         threshold = scorer.threshold if asked == OWN_THRESHOLD else asked
-        return [verdict_on([float(score) for score in row], bool(negative), wish, threshold, scorer) for row in rows]
+        return verdict_on(row, bool(recipe.negative.strip()), wish, threshold, scorer)
 
     def _unjudged(self, why: str) -> Verdict:
         return Verdict(judge=self.name, passed=None, reason=f"Not judged: {why}")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workflows.selection.library import Library
     from workflows.selection.loras import automatic_loras, rank_loras, together, triggers_of
     from workflows.selection.parameters import defaults_for, with_triggers
-    from workflows.selection.ranking import rank_models
+    from workflows.selection.ranking import makes_videos, rank_models
     from workflows.selection.reading import question, read_analysis
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "analyse",
     "automatic_loras",
     "defaults_for",
+    "makes_videos",
     "question",
     "rank_loras",
     "rank_models",
@@ -37,7 +38,7 @@ PARTS = {
     "library": ("Library",),
     "loras": ("automatic_loras", "rank_loras", "together", "triggers_of"),
     "parameters": ("defaults_for", "with_triggers"),
-    "ranking": ("rank_models",),
+    "ranking": ("makes_videos", "rank_models"),
     "reading": ("question", "read_analysis"),
 }
 """Which module has which of the names."""

@@ -13,7 +13,7 @@ from workflows.selection.library import PLACES, TAG, TITLE, Entry, Library
 from workflows.selection.traits import TAGGED, Traits, traits_of
 from workflows.selection.vocabulary import vocabulary
 from workflows.selection.words import stems, unspaced
-from workflows.types import ModelInfo, PromptAnalysis, Ranked, TrackRecord
+from workflows.types import VIDEOS, ModelInfo, PromptAnalysis, Ranked, TrackRecord
 
 FAMILY, STYLE, CONCEPTS, POPULARITY, RECORD = 42.0, 20.0, 12.0, 10.0, 16.0
 """The most that each part gives; they add up to 100. Our judgement: the table of prompts in the tests holds them to
@@ -84,10 +84,13 @@ def rank_models(
     """The models that can draw now, best first, at most `most`; the parts of a score add up to it.
 
     `adult`: the owner allows adult content; otherwise models made for it are left out. `memory_gb`: 10^9 bytes of the
-    device that draws. Models made for one task, for films, or to show that the program runs come last.
+    device that draws. Models made for one task, or to show that the program runs, come last; so do those that make
+    videos, which are the only ones where a video is asked for.
     """
     wish = _Wish(library, analysis, quality, recipe_task, memory_gb)
     able = [entry for entry in library.checkpoints if adult or not entry.adult]
+    if recipe_task in VIDEOS:
+        able = [entry for entry in able if makes_videos(entry.info)]
     ranked = [_ranked(wish, entry) for entry in able]
     return sorted(ranked, key=lambda one: (-one.score, one.name))[:most]
 
@@ -280,10 +283,15 @@ def _last(wish: _Wish, info: ModelInfo, traits: Traits) -> bool:
     if traits.use == "last":
         return True
     name = info.plain_name.lower()
-    if traits.use == "video" or _VIDEO_NAME.search(name):
-        return True
+    if makes_videos(info):
+        return wish.task not in VIDEOS
     special = traits.use == "special" or _SPECIAL_NAME.search(name) is not None
     return special and not _made_for(wish.task, name, info.family)
+
+
+def makes_videos(info: ModelInfo) -> bool:
+    """Whether a model is for videos, by its family or its name."""
+    return traits_of(info.family).use == "video" or _VIDEO_NAME.search(info.plain_name.lower()) is not None
 
 
 def _made_for(task: str, name: str, family: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.workflows.drawing import video_kit
 from tests.workflows.drawing.golden import inventory
 from workflows.drawing.batches import STEADY, at_once
 from workflows.drawing.fitting import fit
@@ -68,3 +69,9 @@ def test_a_server_without_the_node_for_places_draws_one_by_one() -> None:
 
 def test_steady_samplers_are_spelled_as_comfyui_spells_them() -> None:
     assert set(inventory().choices("KSampler", "sampler_name")) >= STEADY
+
+
+def test_videos_are_made_one_by_one() -> None:
+    here = video_kit.studio()
+    recipe = video_kit.asked(model="wan2.1_t2v_1.3B_fp16", count=4)
+    assert at_once(recipe, fit(recipe, here), here, 500 * GIB) == 1

@@ -146,7 +146,9 @@ def test_an_older_server_is_told_to_update() -> None:
 
 
 def test_models_that_no_graph_draws_are_refused() -> None:
-    with pytest.raises(EngineUnavailable, match=r"no graph for wan2\.1_t2v.* It can draw with: Pony Diffusion"):
+    with pytest.raises(EngineUnavailable, match=r"no graph for PixArt.* It can draw with: Pony Diffusion"):
+        fit(asked(model="PixArt-Sigma"), offering(HERE, "UNETLoader", "unet_name", "PixArt-Sigma.safetensors"))
+    with pytest.raises(EngineUnavailable, match=r"wan2\.1_t2v.* makes videos, not pictures\. Name another, or none"):
         fit(asked(model="wan2.1_t2v_1.3B_fp16"), HERE)
     misplaced = offering(HERE, "UNETLoader", "unet_name", "sd_xl_unet.safetensors")
     with pytest.raises(

@@ -239,3 +239,18 @@ async def test_duplicates_are_grouped_and_the_one_worth_keeping_comes_first(file
     assert await groups() == [["one", "two"]]
     with pytest.raises(BadRecipe, match="distance"):
         await filed.gallery.duplicates(distance=40)
+
+
+async def test_a_video_is_no_duplicate_of_a_picture_and_has_its_own(filed: Filed) -> None:
+    for name, kind in {"a": "image", "b": "video", "c": "image", "d": "video", "e": "file"}.items():
+        await filed.add(name, kind=kind, fingerprint="3c" * 8)
+    groups = await filed.gallery.duplicates()
+    assert sorted(sorted(item.id for item in group) for group in groups) == [["a", "c"], ["b", "d"]]
+
+
+async def test_a_sound_is_looked_at_by_nobody(filed: Filed) -> None:
+    gallery = filed.another(embedder=MeanColour())
+    await filed.add("song", Media(data=b"RIFF", media_type="audio/wav"), kind="audio", facts={"poster": "x"})
+    with pytest.raises(BadRecipe, match=r"it is a sound \(audio/wav\), which has no picture to show"):
+        await gallery.search(ItemQuery(similar_to="song"))
+    assert await gallery.embed_missing(5) == 0

@@ -61,7 +61,7 @@ function relatives(info) {
 function beside(info, shelf) {
   const place = shelf?.placeOf(info.image_id) ?? -1;
   const from = Math.max(0, place - OFFERED / 2);
-  return Array.from({ length: OFFERED + 1 }, (_, step) => shelf?.at(from + step)).filter((row) => row && row.image_id !== info.image_id && row.kind !== "video");
+  return Array.from({ length: OFFERED + 1 }, (_, step) => shelf?.at(from + step)).filter((row) => row && row.image_id !== info.image_id && row.kind === "image");
 }
 
 const unique = (rows) => [...new Map(rows.map((row) => [row.image_id, row])).values()];

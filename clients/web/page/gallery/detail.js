@@ -146,6 +146,8 @@ function Bar({ info, place, total, close, step, beside, like, drop, open }) {
 }
 
 function Stage({ info, zoom }) {
+  if (info.kind === "audio") return html`<audio key=${info.image_id} src=${imageUrl(info.image_id)} controls aria-label=${info.prompt || "Sound"}></audio>`;
+  if (info.kind === "file") return html`<a class="button button--main" href=${downloadUrl(info.image_id)} download><${Icon} name="download" />Download the file</a>`;
   if (info.kind !== "video") return html`<${Zoom} info=${info} handle=${zoom} />`;
   return html`<video class="detail__video" key=${info.image_id} src=${imageUrl(info.image_id)} poster=${imageUrl(info.image_id, 1024)} controls loop playsinline
     aria-label=${info.prompt || "Video"}></video>`;

@@ -22,13 +22,14 @@ function moment(day, later) {
   return new Date(year, month - 1, date + later).toISOString();
 }
 
+const KINDS = { image: "Pictures", video: "Videos", audio: "Sounds", file: "Other files" };
 const TOLD = {
   query: (value) => `“${value}”`,
   model: (value) => `Model: ${value}`,
   lora: (value) => `LoRA: ${value}`,
   engine: (value) => `Engine: ${value}`,
   tag: (value) => `#${value}`,
-  kind: (value) => (value === "video" ? "Videos" : "Pictures"),
+  kind: (value) => (KINDS[value] ?? value),
   favourite: () => "Favourites",
   min_score: (value) => `Score from ${value}`,
   since: (value) => `From ${value}`,
@@ -65,7 +66,7 @@ export function FilterPanel({ filters, set, id, version }) {
       <${Choice} label="Engine" rows=${facets?.engines} ...${choose("engine")} />
       <${Choice} label="Tag" rows=${facets?.tags} ...${choose("tag")} />
       <${Field} as="select" label="Kind" ...${choose("kind")}>
-        <option value="">All</option><option value="image">Pictures</option><option value="video">Videos</option>
+        <option value="">All</option>${Object.entries(KINDS).map(([kind, told]) => html`<option key=${kind} value=${kind}>${told}</option>`)}
       <//>
       <${Field} label="Least score" type="number" min="-1" max="1" step="0.01" placeholder="any" ...${choose("min_score")} />
       <${Field} label="From day" type="date" max=${filters.until} ...${choose("since")} />

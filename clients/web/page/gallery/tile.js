@@ -9,8 +9,12 @@ const SMALL_EDGE = 320;
 const LARGE_EDGE = 640;
 const seen = new Set(); // pictures that were fetched once: the browser has them, so they are drawn even in a fast scroll
 
+const KINDS = { video: "Video", audio: "Sound", file: "File" };
+const SIGNS = { video: "play", audio: "play", file: "download" };
+const unseen = (item) => item.kind === "audio" || item.kind === "file"; // nothing of it can be shown
+
 export const nameOf = (item) => {
-  const kind = item.kind === "video" ? "Video" : "";
+  const kind = KINDS[item.kind] ?? "";
   const mark = item.favourite ? "favourite" : "";
   return [kind, item.prompt || "Picture without words", mark].filter(Boolean).join(", ");
 };
@@ -23,8 +27,8 @@ export function Tile({ item, place, total, box, current, selected, selecting, fa
   return html`<div class=${`photo${selected ? " photo--selected" : ""}`} style=${style} data-id=${id} ...${standing}>
     <a class="photo__link" href=${hashOf(`/image/${encodeURIComponent(id)}`, params)} aria-label=${nameOf(item)}
       tabindex=${current ? 0 : -1} draggable=${false}>
-      ${(!fast || seen.has(id)) && html`<${Preview} id=${id} box=${box} />`}
-      ${item.kind === "video" && html`<span class="photo__kind"><${Icon} name="play" filled=${true} /></span>`}
+      ${!unseen(item) && (!fast || seen.has(id)) && html`<${Preview} id=${id} box=${box} />`}
+      ${SIGNS[item.kind] && html`<span class="photo__kind"><${Icon} name=${SIGNS[item.kind]} filled=${true} /></span>`}
       <span class="photo__foot" aria-hidden="true">
         <span class="photo__words">${item.prompt}</span>
         ${item.likeness !== undefined && html`<span class="photo__score">${Math.round(item.likeness * 100)} %</span>`}

@@ -1,0 +1,1 @@
+"""What the Gemini client and the Gemini engine share."""

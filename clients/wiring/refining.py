@@ -1,0 +1,63 @@
+"""The refinery: who looks at pictures and says in words what is seen, by the settings."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from clients.config import Settings
+from clients.wiring.language import GEMINI, viewer
+
+if TYPE_CHECKING:
+    from clients.ledger import Ledger
+    from clients.limits import Limits
+    from workflows.gallery import Gallery
+    from workflows.prompts.desk import PromptDesk
+    from workflows.refinery import Evaluator, Refinery
+    from workflows.studio import Studio
+
+USUAL_GEMINI = "gemini-2.5-flash"
+"""Google's model that looks at pictures when GEMINI_API_KEY is set and ATELIER_VISION_MODEL names no other of it."""
+
+
+async def open_refinery(
+    settings: Settings,
+    stack: AsyncExitStack,
+    ledger: Ledger,
+    studio: Studio,
+    gallery: Gallery,
+    desk: PromptDesk,
+    limits: Limits,
+) -> Refinery:
+    """The refinery on this home's ledger; it asks nobody anything before the first question."""
+    from workflows.refinery import ClipEvaluator, Refinery
+
+    evaluators = await _seeing(settings, stack, limits)
+    if "clip" in studio.judges:
+        evaluators["clip"] = ClipEvaluator(studio.judges["clip"])
+    named = (settings.atelier_vision_model or "").startswith(GEMINI)
+    return await stack.enter_async_context(
+        Refinery(
+            studio=studio,
+            gallery=gallery,
+            refinements=ledger.refinements,
+            evaluators=evaluators,
+            on_request=frozenset() if named or settings.atelier_cloud else frozenset({"gemini"}),
+            scribe=desk.scribe,
+            calls=ledger.calls,
+        )
+    )
+
+
+async def _seeing(settings: Settings, stack: AsyncExitStack, limits: Limits) -> dict[str, Evaluator]:
+    """Those that ask a vision language model, the named one first."""
+    from workflows.refinery import VisionEvaluator
+
+    model = settings.atelier_vision_model
+    wanted = [] if model is None else [("gemini" if model.startswith(GEMINI) else "ollama", model)]
+    if settings.gemini_api_key is not None and "gemini" not in dict(wanted):
+        wanted.append(("gemini", USUAL_GEMINI))
+    found: dict[str, Evaluator] = {}
+    for name, model in wanted:
+        found[name] = VisionEvaluator(name, await viewer(settings, stack, model, limits))
+    return found

@@ -1,0 +1,1 @@
+"""What utils.video is made of."""
