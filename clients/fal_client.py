@@ -22,7 +22,15 @@ from clients._fal.replies import SETTING, Unreadable, made_in
 from clients._fal.schemas import Schemas
 from clients._fal.tickets import Sent, Tickets
 from utils import images
-from workflows.errors import ExtraMissing, ModelMissing, RenderFailed, ServiceUnavailable, StudioError, nearest
+from workflows.errors import (
+    AccessDenied,
+    ExtraMissing,
+    ModelMissing,
+    RenderFailed,
+    ServiceUnavailable,
+    StudioError,
+    nearest,
+)
 from workflows.ports import Report
 from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep, Ticket
 
@@ -103,7 +111,10 @@ class FalEngine:
         if recipe.engine == "auto" and not self._allowed:
             return f'FAL costs money: ask for engine "{self.name}", or set {ALLOW}=true to let auto choose it.'
         if not self._key:
-            return f"{PURPOSE} needs a key: set {SETTING}."
+            no_key = AccessDenied(f"{PURPOSE} needs a key: set {SETTING}.", SETTING)
+            if recipe.engine == self.name:
+                raise no_key
+            return str(no_key)
         if find_spec("fal_client") is None:
             return str(ExtraMissing("fal", PURPOSE))
         try:
@@ -133,7 +144,7 @@ class FalEngine:
 
     async def status(self) -> EngineStatus:
         if not self._key:
-            return EngineStatus(name=self.name, available=False, detail=f"It needs a key: set {SETTING}.")
+            return EngineStatus(name=self.name, available=False, set_up=False, detail=f"It needs a key: set {SETTING}.")
         if find_spec("fal_client") is None:
             return EngineStatus(name=self.name, available=False, detail=str(ExtraMissing("fal", PURPOSE)))
         auto = "may choose it" if self._allowed else f"does not choose it ({ALLOW})"

@@ -16,7 +16,7 @@ from clients._gemini.connection import SERVICE, SETTING, Connection, may_pass, u
 from clients._gemini.drawing import Model
 from clients._gemini.kept import Kept
 from utils import images
-from workflows.errors import ExtraMissing, ModelMissing, RenderFailed, StudioError, nearest
+from workflows.errors import AccessDenied, ExtraMissing, ModelMissing, RenderFailed, StudioError, nearest
 from workflows.families import family
 from workflows.ports import Report
 from workflows.types import Artifact, EngineStatus, FamilyProfile, Media, ModelInfo, Recipe, RenderStep, Ticket
@@ -82,8 +82,10 @@ class GeminiEngine:
         await self._connection.aclose()
 
     async def model_of(self, recipe: Recipe) -> str:
-        """The model that the recipe would be drawn with."""
-        return recipe.model or self._model
+        """The model that the recipe would be drawn with, as prices name it: a large size has a price of its own."""
+        name = recipe.model or self._model
+        model = await asyncio.to_thread(drawing.model_of, name)
+        return model.priced_as(recipe) if model else name
 
     def passes(self, error: StudioError) -> bool:
         """Whether it may be gone in a moment."""
@@ -93,7 +95,10 @@ class GeminiEngine:
         if recipe.engine == "auto" and not self._allowed:
             return f'Gemini costs money: ask for engine "{self.name}", or set {ALLOW}=true to let auto choose it.'
         if not self._key:
-            return f"{PURPOSE} needs a key: set {SETTING}."
+            no_key = AccessDenied(f"{PURPOSE} needs a key: set {SETTING}.", SETTING)
+            if recipe.engine == self.name:
+                raise no_key
+            return str(no_key)
         if find_spec("google") is None or find_spec("google.genai") is None:
             return str(ExtraMissing("gemini", PURPOSE))
         try:
@@ -104,7 +109,7 @@ class GeminiEngine:
     async def profile(self, recipe: Recipe) -> FamilyProfile:
         model = await self._found(recipe)
         unknown = await asyncio.to_thread(family, "unknown")
-        return unknown.profile.but(title=model.title, multiple=8, steps=1, cfg=1.0, negatives=False, note=NOTE)
+        return unknown.profile.but(title=model.title, multiple=8, steps=1, cfg=1.0, negatives=False)
 
     async def models(self, kind: str = "all") -> Sequence[ModelInfo]:
         """Those that are known here, where there is a key."""
@@ -120,7 +125,7 @@ class GeminiEngine:
 
     async def status(self) -> EngineStatus:
         if not self._key:
-            return EngineStatus(name=self.name, available=False, detail=f"It needs a key: set {SETTING}.")
+            return EngineStatus(name=self.name, available=False, set_up=False, detail=f"It needs a key: set {SETTING}.")
         if find_spec("google") is None or find_spec("google.genai") is None:
             return EngineStatus(name=self.name, available=False, detail=str(ExtraMissing("gemini", PURPOSE)))
         auto = "may choose it" if self._allowed else f"does not choose it ({ALLOW})"
@@ -155,7 +160,7 @@ class GeminiEngine:
             content = await self._asked(model, recipe, inputs)
         except asyncio.CancelledError:
             raise asyncio.CancelledError(LATE) from None
-        _usage.note({"images": 1.0}, model.name)
+        _usage.note({"images": 1.0}, model.priced_as(recipe))
         return content
 
     async def _asked(self, model: Model, recipe: Recipe, inputs: Mapping[str, Media]) -> bytes:
@@ -192,9 +197,6 @@ def _misfit(model: Model, recipe: Recipe) -> str | None:
     for name, words in NOT_HERE.items():
         if getattr(recipe, name):
             return f"{model.title} knows nothing of {words}."
-    given = len(recipe.references) + (recipe.task == "img2img")
-    if given > model.takes:
-        return f"{model.title} takes at most {model.takes} pictures, not {given}."
     return None
 
 

@@ -6,6 +6,7 @@ The ports stay what they are: a wrapped engine is an Engine. What is behind a ga
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
     from purgatory import AsyncCircuitBreakerFactory
 
+log = logging.getLogger("atelier.calls")
+
 Answer = TypeVar("Answer")
 Ask = Callable[[str], Awaitable[tuple[str, float] | None]]
 """A model's name to the unit and the price that its service names."""
@@ -70,8 +73,8 @@ class Rules:
 RULES: Mapping[str, Rules] = {
     "fal": Rules(per_minute=120, at_once=4),
     "gemini": Rules(per_minute=60, at_once=4),
-    "openai": Rules(per_minute=60, at_once=4),
-    "ollama": Rules(per_minute=600, at_once=1, pause=20),
+    "openai": Rules(per_minute=60, at_once=4, tries=1),  # its client knows best what may pass, and tries again itself
+    "ollama": Rules(per_minute=600, at_once=8, tries=1, pause=20),  # the same; it keeps a queue of its own
     "comfyui": Rules(per_minute=600, at_once=16, tries=1, pause=20),
 }
 """Well below what the services allow those who pay little; our judgement. What they really allow they say with 429."""
@@ -229,17 +232,25 @@ class Gate:
         return self._pace, self._breakers
 
     def _record(self, entry: _Entry, error: BaseException | None) -> None:
-        if self._calls is not None and entry.tries:
-            self._calls.record(entry.call(error))
+        if not entry.tries:
+            return
+        call = entry.call(error)
+        names = ("service", "operation", "model", "status", "code", "error", "seconds", "tries", "cost", "units")
+        log.info("called %s", self.service, extra={name: getattr(call, name) for name in names})
+        if self._calls is not None:
+            self._calls.record(call)
 
 
 def _load() -> None:
     """Import what gates are made of: on a thread, for the first import reads files."""
     import aiolimiter  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import purgatory  # noqa: F401  # pyright: ignore[reportUnusedImport]
-    from stamina.instrumentation import get_on_retry_hooks
+    from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-    get_on_retry_hooks()
+    def told(details: RetryDetails) -> None:
+        log.info("asked again in %.1f s, after: %s", details.wait_for, details.caused_by)
+
+    set_on_retry_hooks([told])  # its own print to stdout, which belongs to MCP and to --json
 
 
 class _Paused(ServiceUnavailable):

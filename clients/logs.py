@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
-from logging.handlers import RotatingFileHandler
+from copy import copy
+from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
+from queue import SimpleQueue
 
 from workflows.errors import StorageError
 from workflows.spending import account
@@ -22,13 +24,17 @@ OURS = "atelier"
 def log_file(folder: Path, run_id: str, level: str) -> Generator[Path]:
     """Write what our loggers say meanwhile to `folder`/`run_id`.log, at that level or above.
 
-    Lines have timestamp, level, logger, event, run_id, and where they are known brief_id, job_id and exception. Two
-    processes do not share a file: runs have names of their own. Raises StorageError when it cannot be written.
+    Lines have timestamp, level, logger, event, run_id, and where they are known brief_id, job_id, exception and what
+    the caller adds. A thread writes them, so that nobody waits for the disk; entering and leaving do. Two processes do
+    not share a file: runs have names of their own. Raises StorageError when it cannot be written.
     """
     path = folder / f"{run_id}.log"
-    handler = _opened(path)
+    file = _opened(path)
+    file.setFormatter(_as_json())
+    handler = _Waiting(run_id)
     handler.setLevel(level)
-    handler.setFormatter(_as_json(run_id))
+    writing = QueueListener(handler.queue, file)
+    writing.start()
     logger, before = logging.getLogger(OURS), logging.getLogger(OURS).level
     logger.addHandler(handler)
     logger.setLevel(min(logging.getLevelNamesMapping()[level], before or logging.WARNING))
@@ -37,7 +43,23 @@ def log_file(folder: Path, run_id: str, level: str) -> Generator[Path]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
-        handler.close()
+        writing.stop()
+        file.close()
+
+
+class _Waiting(QueueHandler):
+    """Puts a record aside with the names under which it was written: the thread that writes does not know them."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(SimpleQueue())
+        self._run_id = run_id
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        on = account()
+        names = {"run_id": on.run_id or self._run_id, "brief_id": on.brief_id, "job_id": on.job_id}
+        copied = copy(record)
+        copied.__dict__ = {name: value for name, value in names.items() if value} | record.__dict__
+        return copied
 
 
 def _opened(path: Path) -> RotatingFileHandler:
@@ -48,22 +70,17 @@ def _opened(path: Path) -> RotatingFileHandler:
         raise StorageError(f"The log {path} cannot be written: {error.strerror}.") from error
 
 
-def _as_json(run_id: str) -> logging.Formatter:
+def _as_json() -> logging.Formatter:
     """structlog is imported when a log is opened: it takes a tenth of a second."""
     import structlog
-
-    def named(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        on = account()
-        names = {"run_id": on.run_id or run_id, "brief_id": on.brief_id, "job_id": on.job_id}
-        return {**event, **{name: value for name, value in names.items() if value}}
 
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            named,
         ],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,

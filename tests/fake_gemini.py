@@ -5,9 +5,9 @@
         fake.say("A red ", cut=True)           ... and the connection breaks after them
         fake.say("A red ", end="SAFETY")       ... and this is why it ended; "": nothing is said of the end
         fake.refuse(503, {...})                the next request only; status 0: the connection breaks
-            fake.draw(png)                         the next reply of a model that draws; without: a picture of its shape
+        fake.draw(png)                         the next reply of a model that draws; without: a picture of its shape
         fake.draw(end="IMAGE_SAFETY")          ... and no picture, for that reason; block="SAFETY", text="No.": as said
-    gate = fake.hold(after=1)              the reply waits after so many pieces: gate.reached, gate.go, gate.gone
+        gate = fake.hold(after=1)              the reply waits after so many pieces: gate.reached, gate.go, gate.gone
 
 Shapes are those of google-genai and of the REST API as documented; nothing was compared with the live service.
 """
@@ -18,7 +18,7 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
@@ -34,8 +34,8 @@ MODELS: Mapping[str, tuple[str, ...]] = {
 }
 """What each can do (supportedGenerationMethods)."""
 DRAWERS: Mapping[str, tuple[str, ...]] = {
-    "gemini-2.5-flash-image": ("generateContent",),
-    "gemini-3-pro-image-preview": ("generateContent",),
+    "gemini-3.1-flash-image": ("generateContent",),
+    "gemini-3-pro-image": ("generateContent",),
 }
 KNOWN = {"temperature", "candidateCount", "responseMimeType", "responseJsonSchema"}
 OF_PICTURES = {"candidateCount", "responseModalities", "imageConfig", "seed"}
@@ -80,6 +80,8 @@ class FakeGemini:
         self._drawings: list[Drawing] = []
         self.asked: list[Json] = []
         self.paths: list[str] = []
+        self.answers: Callable[[Json], str] | None = None
+        """What is said to a body where nothing was planned."""
         self._said: list[Saying] = []
         self._refusals: list[tuple[int, Json]] = []
         self._gate: Gate | None = None
@@ -192,7 +194,11 @@ class FakeGemini:
             text = f"Please use a valid role: user, model. ({roles})"
             return web.json_response(gemini_error(400, "INVALID_ARGUMENT", text), status=400)
         self.asked.append(body)
-        return self._said.pop(0) if self._said else Saying(pieces=("A red fox.",))
+        if self._said:
+            return self._said.pop(0)
+        if self.answers is None or model in DRAWERS:
+            return Saying(pieces=("A red fox.",))
+        return Saying(pieces=(self.answers(body),))
 
     async def _wait(self, pieces: int) -> None:
         gate = self._gate

@@ -316,6 +316,20 @@ def _prompts(ledger: Ledger, chooser: Chooser, writers: Sequence[ChatModel], fol
     )
 
 
+async def _refinery(ledger: Ledger, studio: Studio, stack: AsyncExitStack, prompts: PromptDesk) -> dict[str, Any]:
+    """Words and the real refinery, with the app's own judge to look, and the record of calls."""
+    evaluators = {"clip": ClipEvaluator(studio.judges["clip"])} if "clip" in studio.judges else {}
+    refinery = Refinery(
+        studio=studio,
+        gallery=Gallery(ledger.items, studio.store, filing=ledger.filing),
+        refinements=ledger.refinements,
+        evaluators=evaluators,
+        scribe=prompts.scribe,
+        calls=ledger.calls,
+    )
+    return {"prompts": prompts, "refinery": await stack.enter_async_context(refinery), "calls": ledger.calls}
+
+
 @asynccontextmanager
 async def fake_app(
     home: Path,
@@ -339,14 +353,13 @@ async def fake_app(
     async with AsyncExitStack() as stack:
         presence = await stack.enter_async_context(LockedPresence(home / "processes"))
         ledger = await stack.enter_async_context(open_ledger(home / "atelier.db"))
-        store = LocalStore(home / "pictures")
         prompts = _prompts(ledger, choosing, writers, preset_folders)
         studio = Studio(
             engines=engines,
             judges={one.name: one for one in (judge or FakeJudge(), *further)},
             gate=gate,
             recorder=recorder,
-            store=store,
+            store=LocalStore(home / "pictures"),
             jobs=ledger.jobs,
             items=ledger.items,
             sources=InputPictures(allowed_roots),
@@ -357,26 +370,14 @@ async def fake_app(
         )
         await stack.enter_async_context(studio)
         stack.callback(lambda: setattr(presence, "unfinished", bool(studio.active())))
-        rooms = _gallery(home, ledger, studio)
-        refinery = Refinery(
-            studio=studio,
-            gallery=rooms["gallery"],
-            refinements=ledger.refinements,
-            evaluators={"clip": ClipEvaluator(studio.judges["clip"])} if "clip" in studio.judges else {},
-            scribe=prompts.scribe,
-            calls=ledger.calls,
-        )
-        await stack.enter_async_context(refinery)
         app = App(
             studio=studio,
-            **rooms,
+            **_gallery(home, ledger, studio),
             chooser=choosing,
-            prompts=prompts,
-            refinery=refinery,
-            calls=ledger.calls,
             **_machine(home, library or Library(graphs)),
+            **await _refinery(ledger, studio, stack, prompts),
         )
         await studio.recover(resume)
-        await refinery.recover(resume)
+        await app.refinery.recover(resume)
         stack.enter_context(use_app(app))
         yield app

@@ -100,7 +100,7 @@ async def test_the_settings_name_the_server_and_the_doctor_hears_of_it(tmp_path:
 async def test_nothing_is_asked_of_a_server_before_it_is_needed(tmp_path: Path) -> None:
     async with fake() as comfy:
         async with open_app(await settings_for(tmp_path, comfy.url)) as app:
-            assert [engine.name for engine in app.studio.engines] == ["comfyui", "diffusers"]
+            assert [engine.name for engine in app.studio.engines] == ["comfyui", "diffusers", "fal", "gemini"]
             assert comfy.requests == []
             notices = (await app.status())["notices"]
         assert not any("demo model draws" in notice for notice in notices)

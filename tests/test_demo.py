@@ -74,6 +74,13 @@ async def test_the_contact_sheet_example_runs() -> None:
     assert page.size == (980, 596)
 
 
+async def test_the_animation_example_runs() -> None:
+    sheets = example("animation")
+    prompts = ["a red circle"]
+    page = decode(sheets.sheet(prompts, await sheets.animated(prompts)))
+    assert page.size[0] > 6 * 160
+
+
 def example(name: str) -> Any:
     """An example as a module."""
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")

@@ -1,6 +1,6 @@
 """How does a video move? Stillness, flicker and jumps from its frames alone; what it shows is not its matter.
 
-Frames are streamed and shrunk: no more than two are held. Synchronous.
+Frames are streamed and shrunk: no more than three are held. Synchronous.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class Motion:
     flicker: float
     """How far the lightness of the whole goes up and at once down again, on the mean of the steps. A fade has none, nor
     has a cut."""
+    back: float
+    """How far a picture goes and at once comes back, whatever its lightness does, on the mean of the steps: of two
+    steps the smaller difference, less that of the frames around them. What moves on has none, however fast it is."""
     unrest: float
     """The mean absolute second difference of the lightness."""
     lightness_sd: float
@@ -65,10 +68,11 @@ def motion_of(frames: Iterable[Image]) -> Motion:
     """The measures of a video's frames in their order. Raises ValueError for fewer than two."""
     import numpy as np
 
-    first = before = None
+    first = earlier = before = None
     lightness: list[float] = []
     steps: list[float] = []
     cells: list[Any] = []
+    apart: list[float] = []
     for picture in frames:
         now = _levels(picture)
         lightness.append(float((now @ np.array([0.2126, 0.7152, 0.0722])).mean()))
@@ -76,8 +80,10 @@ def motion_of(frames: Iterable[Image]) -> Motion:
             change = np.abs(now - before).mean(axis=2)
             steps.append(float(change.mean()))
             cells.append(_cells(change))
+        if earlier is not None:
+            apart.append(float(np.abs(now - earlier).mean()))
         first = now if first is None else first
-        before = now
+        earlier, before = before, now
     if first is None or before is None or not steps:
         raise ValueError("one frame does not move; a video has at least two")
     still = [step < STILL and float(cell.max()) < STILL for step, cell in zip(steps, cells, strict=True)]
@@ -88,6 +94,7 @@ def motion_of(frames: Iterable[Image]) -> Motion:
         still_share=sum(still) / len(still),
         longest_still=_longest(still) / len(still),
         flicker=_flicker(lightness),
+        back=_back(steps, apart),
         unrest=float(np.abs(np.diff(lightness, 2)).mean()) if len(lightness) > 2 else 0.0,
         lightness_sd=float(np.std(lightness)),
         jumps=_jumps(steps),
@@ -131,8 +138,15 @@ def _flicker(lightness: Sequence[float]) -> float:
     return sum(turns) / len(turns) if turns else 0.0
 
 
+def _back(steps: Sequence[float], apart: Sequence[float]) -> float:
+    """`apart`: the differences of frames with one between them."""
+    turns = [max(0.0, min(pair) - around) for pair, around in zip(pairwise(steps), apart, strict=True)]
+    return sum(turns) / len(turns) if turns else 0.0
+
+
 def _jumps(steps: Sequence[float]) -> int:
+    """What is usual is told by the steps that move: each frame may be shown twice."""
     import numpy as np
 
-    usual = float(np.median(steps))
+    usual = float(np.median([step for step in steps if step >= STILL] or [0.0]))
     return sum(step > max(JUMP, JUMP_RATIO * usual) for step in steps)

@@ -12,7 +12,17 @@ from fractions import Fraction
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from utils._video.reading import MAX_BYTES, MAX_EDGE, MAX_SECONDS, BadVideo, PyAvMissing, Reel, opened, sniff_video
+from utils._video.reading import (
+    MAX_BYTES,
+    MAX_EDGE,
+    MAX_SECONDS,
+    BadVideo,
+    PyAvMissing,
+    Reel,
+    TooLarge,
+    opened,
+    sniff_video,
+)
 from utils._video.sound import joined_sound, sound_of
 from utils._video.writing import steady, written
 from utils.images import encode_png
@@ -24,8 +34,8 @@ if TYPE_CHECKING:
     Frame: TypeAlias = Image | np.ndarray[Any, Any]
 
 __all__ = [
-    "MAX_BYTES", "MAX_EDGE", "MAX_SECONDS", "BadVideo", "Clip", "PyAvMissing", "as_mp4", "encoded", "frame", "joined",
-    "pictures", "probe", "resampled", "sampled", "sheet", "sniff_video",
+    "MAX_BYTES", "MAX_EDGE", "MAX_SECONDS", "BadVideo", "Clip", "PyAvMissing", "TooLarge", "as_mp4", "encoded", "frame",
+    "joined", "pictures", "probe", "resampled", "sampled", "sheet", "sniff_video",
 ]  # fmt: skip
 
 SHEET_EDGE = 1536

@@ -144,7 +144,8 @@ def _scores(verdict: Verdict) -> Answer:
 
 
 def _attempt_row(attempt: Attempt, job: Job) -> Answer:
-    row: Answer = {"attempt": attempt.number, "seed": attempt.recipe.seed, "seconds": attempt.seconds}
+    seed = attempt.facts.get("seed", attempt.recipe.seed)
+    row: Answer = {"attempt": attempt.number, "seed": seed, "seconds": attempt.seconds}
     if attempt.passed is not None:
         row |= {"passed": attempt.passed, "score": _rounded(attempt.score)}
         row["reason"] = "; ".join(verdict.reason for verdict in attempt.verdicts if verdict.passed is not None)
@@ -187,7 +188,8 @@ def metadata(job: Job, attempt: Attempt) -> Answer:
 
 async def _picture(gallery: Gallery, item: Item) -> Answer:
     location = await gallery.locate(item)
-    picture: Answer = {"image_id": item.id, "path": location.path, "url": location.url, "seed": item.seed}
+    picture: Answer = {"image_id": item.id, "path": location.path, "url": location.url}
+    picture["seed"] = item.facts.get("seed", item.seed)  # a workflow's may be larger than a recipe takes
     moving = {"kind": item.kind, "media_type": item.media_type} if item.kind != "image" else {}
     return picture | moving | {"passed": item.passed, "score": _rounded(item.score)}
 

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workflows.answers import Answer, job_answer, job_row, stopped_job
 from workflows.catalog import Catalog
 from workflows.choosing import Chooser
-from workflows.errors import BadRecipe, NotFound
+from workflows.errors import BadRecipe, NotFound, StorageError
 from workflows.exporting import Exports
 from workflows.gallery import Gallery
-from workflows.library import COMFYUI_STEP, Library
 from workflows.model_rows import download_answer, download_row, stopped_download
 from workflows.starters import Machine
+from workflows.steps import COMFYUI_STEP
 from workflows.studio import Studio
-from workflows.types import Brief, Download, EngineStatus, ItemQuery, Job, Progress, Refinement
+from workflows.types import Brief, Download, EngineStatus, ItemQuery, Job, Progress, Refinement, now
 from workflows.watching import Watch
 
 if TYPE_CHECKING:
     from workflows.importing import Imports
+    from workflows.library import Library
     from workflows.moving import Migration
     from workflows.ports import Calls
     from workflows.prompts.desk import PromptDesk
     from workflows.refinery import Refinery
+
+log = logging.getLogger("atelier.app")
 
 SERVER_SECONDS = 4.0
 """How long the view of the queue waits for engines to say how their servers are; a bit longer than they themselves
@@ -49,6 +53,12 @@ def _no_bucket(to: str) -> Migration:
     raise BadRecipe("to", to, "there is no object store to move from or to; set MINIO_ENDPOINT and its keys first")
 
 
+def _no_library() -> Library:
+    from workflows.library import Library
+
+    return Library()
+
+
 async def _nothing_to_tell() -> Sequence[str]:
     return ()
 
@@ -60,7 +70,7 @@ class App:
     studio: Studio
     gallery: Gallery
     imports: Imports
-    library: Library = field(default_factory=Library)
+    library: Library = field(default_factory=_no_library)
     chooser: Chooser
     prompts: PromptDesk
     refinery: Refinery
@@ -70,6 +80,8 @@ class App:
     """What the owner calls the next batch; "" names it by its time."""
     log_level: str = "INFO"
     """Of the log that a batch keeps."""
+    error_days: float = 30.0
+    """For how long failed calls to services are remembered."""
     notices: tuple[str, ...] = ()
     """What the owner should know, such as an optional part that is missing, each with its next step."""
     remarks: Callable[[Sequence[EngineStatus]], Sequence[str]] = lambda engines: ()
@@ -110,7 +122,10 @@ class App:
     async def begin_workflow(self, workflow: object, inputs: Mapping[str, object]) -> Job:
         """Run a workflow of the user's. Raises what its reading, its rules and the studio raise."""
         prepared = await self.library.prepare(workflow, inputs)
-        return await self.studio.submit(prepared.recipe, prepared.pictures)
+        try:
+            return await self.studio.submit(prepared.recipe, prepared.pictures, note=prepared.told)
+        except BadRecipe as error:
+            raise prepared.named(error) from error
 
     async def begin_refinement(self, given: Mapping[str, Any]) -> Refinement:
         """Draw, look and reword in rounds; `given`: the arguments of refine_image. Raises BadRecipe, Refused."""
@@ -171,6 +186,15 @@ class App:
             "runs": [one.model_dump(mode="json") for one in runs if since is None or one.created >= since],
             "failures": [one.model_dump(mode="json", exclude_defaults=True) for one in failed],
         }
+
+    async def forget_errors(self) -> None:
+        """Forget the failed calls that are older than the owner wants them kept. A fault is logged."""
+        try:
+            gone = await self.calls.prune(now() - timedelta(days=self.error_days))
+        except StorageError as error:
+            log.warning("old failed calls could not be forgotten: %s", error)
+        else:
+            log.log(logging.INFO if gone else logging.DEBUG, "%d old failed calls forgotten", gone)
 
     async def machine(self) -> Machine:
         """What this machine has to draw with."""

@@ -94,7 +94,8 @@ def sheet_of(media: Media) -> bytes | None:
         return None
 
 
-def _facts(clip: Clip) -> dict[str, float | int]:
+def facts_of(clip: Clip) -> dict[str, float | int]:
+    """What the gallery tells of a video: frames, frames a second, seconds."""
     return {"frames": clip.frames, "fps": round(clip.fps, 3), "seconds": round(clip.seconds, 3)}
 
 
@@ -144,7 +145,7 @@ class Film:
             media=Media(data=whole, media_type=MP4),
             width=clip.width,
             height=clip.height,
-            facts={**artifact.facts, **_facts(clip), **added},
+            facts={**artifact.facts, **facts_of(clip), **added},
         )
 
 

@@ -40,7 +40,8 @@ class Graph:
         nodes = _object(prompt)
         if nodes and isinstance(nodes.get("nodes"), list):
             raise GraphRejected(
-                "This is a workflow in the editor's format; save it with 'Export (API)' in ComfyUI, and give that."
+                "This is a workflow in the editor's format, and only a ComfyUI that runs tells what its values mean: "
+                "start ComfyUI, or save the workflow with Export (API) there."
             )
         if not nodes:
             raise GraphRejected("A graph is an object of nodes: {id: {class_type, inputs}}, with at least one node.")

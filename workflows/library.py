@@ -4,9 +4,12 @@ to run. Runs nothing itself."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,12 @@ from workflows.flows.naming import tool_names
 from workflows.flows.shelf import Shelved, opened
 from workflows.graph import Graph
 from workflows.ports import Graphs, Workshop
+from workflows.steps import COMFYUI_STEP
 from workflows.types import FlowInfo, Problem, Recipe, TemplateInfo
 
 Answer = dict[str, Any]
+log = logging.getLogger("atelier.library")
 
-COMFYUI_STEP = "start ComfyUI, or set COMFYUI_URL to the address of one that runs"
 NO_GRAPHS = f"Workflows are graphs for ComfyUI, and none is in use here: {COMFYUI_STEP}."
 VALID_STEP = "It would be taken as it is."
 INVALID_STEP = "Mend what the problems say and ask again; list_workflows tells what can be used here."
@@ -35,6 +39,10 @@ ALL = "all"
 MOST_SAVED = 30
 """Workflows of the editor's library that are opened for a list; the others are named."""
 AT_ONCE = 4
+PATIENCE = 1.5
+MOST_TOOLS = 60
+"""Workflows that become tools; besides our own, clients take some hundred in all."""
+TOO_MANY = "%d workflows are published, and %d of them are tools: name those that matter in ATELIER_WORKFLOW_TOOLS"
 SHOWN_CHOICES = 20
 _Seen = tuple[tuple[str, tuple[int, int]], ...]
 
@@ -54,11 +62,15 @@ class Library:
     published: Collection[str] = ()
     rules: ContentRules = field(default_factory=ContentRules)
     item_graph: ItemGraph | None = None
+    patience: float = PATIENCE
+    """Seconds that `tools` may take."""
     _infos: dict[str, tuple[Any, FlowInfo]] = field(default_factory=dict[str, tuple[Any, FlowInfo]], repr=False)
     """What was found in each file, with the file's stamp and the servers that it was found for."""
     _watched: list[_Seen] = field(default_factory=list[_Seen], repr=False)
     _unseen: set[str] = field(default_factory=set[str], repr=False)
-    """Files that could not be told of, because no server answered."""
+    """Published files that could not be told of yet."""
+    _names: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Of the tools, by workflow: they stay while this process lives."""
 
     @cached_property
     def finder(self) -> Finder:
@@ -68,31 +80,51 @@ class Library:
     # -------------------------------------------------------------- lists
 
     async def list(self) -> Answer:
-        """Every template and every workflow of the user's, usable ones first, each with what is missing for it."""
+        """Every workflow of the user's, then every template, usable ones first, each with what is missing for it."""
         templates = await self.graphs.templates() if self.graphs is not None else ()
-        own = [*await self._own(), *await self._saved()]
-        found: list[TemplateInfo | FlowInfo] = sorted(templates, key=lambda info: (not info.usable, info.name))
-        rows = [_row(info) for info in [*found, *sorted(own, key=lambda info: (not info.usable, info.name))]]
+        own: list[FlowInfo] = [*await self._own(), *await self._saved()]
+        found = [sorted(several, key=lambda info: (not info.usable, info.name)) for several in (own, templates)]
+        rows = [_row(info) for several in found for info in several]
         answer = {"workflows": rows, "usable": sum(bool(row["usable"]) for row in rows)}
         return answer if self.graphs is not None else answer | {"note": NO_GRAPHS}
 
     async def tools(self, taken: Collection[str] = ()) -> Sequence[FlowInfo]:
         """The published workflows, each with the name of its tool, which is none of `taken`.
 
-        What the owner's rules refuse and what cannot be read is no tool. None while no server answers.
+        What the owner's rules refuse and what cannot be read is no tool. Takes `patience` at most: until servers
+        answer and every file is looked at, those that are known already are told; `changed` finds out the others.
         """
         if not self.published or self.workshop is None:
             return ()
-        every = ALL in self.published
+        files = await asyncio.to_thread(self.finder.shelf.files)
+        wanted = {name: one for name, one in files.items() if ALL in self.published or name in self.published}
+        with suppress(TimeoutError, EngineUnavailable):
+            async with asyncio.timeout(self.patience):
+                await self._learn(wanted.values())
+        known = {name: info for name, one in wanted.items() if (info := self._known(one)) is not None}
         self._unseen.clear()
-        infos = [info for info in await self._own() if every or info.name in self.published]
-        names = tool_names((info.name for info in infos), taken)
-        return [info.but(tool=names[info.name]) for info in infos if not info.refused and info.outputs]
+        self._unseen.update(wanted.keys() - known.keys())
+        useful = {name: info for name, info in known.items() if not info.refused and info.outputs}
+        names = tool_names([*wanted], taken, self._names)
+        self._names.clear()
+        self._names.update(names)
+        if len(useful) > MOST_TOOLS:
+            log.warning(TOO_MANY, len(useful), MOST_TOOLS)
+        return [info.but(tool=names[name]) for name, info in islice(useful.items(), MOST_TOOLS)]
+
+    async def _learn(self, files: Iterable[Shelved]) -> Sequence[FlowInfo]:
+        inventories = await self._inventories()
+        return [await asyncio.to_thread(self._of_file, one, inventories) for one in files]
+
+    def _known(self, one: Shelved) -> FlowInfo | None:
+        """What was found in the file as it is, on whatever servers."""
+        known = self._infos.get(one.name)
+        return known[1] if known is not None and known[0][0] == one else None
 
     async def changed(self) -> bool:
         """Whether a file of the folders came, went or changed since the last call; never at the first one.
 
-        Also true when a server answers again after `tools` found none.
+        Also true when more is known of what `tools` could not tell of, because no server answered, or not soon.
         """
         seen = await asyncio.to_thread(self.finder.shelf.signature)
         before = self._watched[-1] if self._watched else seen
@@ -102,24 +134,23 @@ class Library:
     async def _seen_again(self) -> bool:
         if not self._unseen:
             return False
+        files = await asyncio.to_thread(self.finder.shelf.files)
         try:
-            await self._inventories()
+            await self._learn(one for name, one in files.items() if name in self._unseen)
         except EngineUnavailable:
             return False
         self._unseen.clear()
         return True
 
     async def _own(self) -> Sequence[FlowInfo]:
-        """The workflows of the folders, with names of tools where they are published."""
+        """The workflows of the folders."""
         files = await asyncio.to_thread(self.finder.shelf.files)
         if not files:
             return []
         try:
-            inventories = await self._inventories()
+            return await self._learn(files.values())
         except EngineUnavailable as error:
-            self._unseen.update(files)
             return [FlowInfo(name=name, origin="folder", usable=False, missing=(str(error),)) for name in files]
-        return [await asyncio.to_thread(self._of_file, one, inventories) for one in files.values()]
 
     def _of_file(self, one: Shelved, inventories: Sequence[Inventory]) -> FlowInfo:
         """What is in a file; found once for each state of the file and of the servers."""
@@ -165,8 +196,9 @@ class Library:
     async def prepare(self, workflow: object, inputs: Mapping[str, object]) -> Prepared:
         """The job that runs it with these values, by the names of its inputs; a value of None is not given.
 
-        `workflow`: a graph (API or editor's format, as an object or as JSON), a file of the folders by its name, one of
-        the editor's library, or a gallery item. Raises BadRecipe, NotFound, Refused, GraphRejected, EngineUnavailable.
+        `workflow`: a graph (API or editor's format, as an object or as JSON), a file that holds one (Media: JSON, or
+        what was made with it), a file of the folders by its name, one of the editor's library, or a gallery item.
+        Raises BadRecipe, NotFound, Refused, GraphRejected, EngineUnavailable.
         """
         if workflow is None or workflow == "":
             raise BadRecipe("workflow", workflow, "it is a graph or a workflow's name; list_workflows shows them")

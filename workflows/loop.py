@@ -324,8 +324,13 @@ class Loop:
             attempts=tuple(attempts),
             best=best.number,
             accepted=best.passed,
-            warning=broken or (f"Max retries ({limit}) reached" if spent else None),
+            warning=broken or (_spent(limit) if spent else None),
         )
+
+
+def _spent(limit: int) -> str:
+    """Of one round alone nothing was tried again."""
+    return f"Max retries ({limit}) reached" if limit > 1 else "Not tried again: retry_limit is 1"
 
 
 def _shown(attempts: Sequence[Attempt]) -> bool:

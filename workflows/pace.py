@@ -26,7 +26,8 @@ def marked(before: Mark | None, name: str, step: int, moment: float) -> Mark | N
 
 
 def seconds_left(mark: Mark | None, step: int, steps: int, moment: float) -> float | None:
-    """Seconds until the last step; None before two steps were seen, and when none is left."""
-    if mark is None or step <= mark.step or step >= steps:
+    """Seconds until the last step; None before two steps were seen, and when one at most is left: that one is often
+    the decoding, which takes a video longer than all steps together."""
+    if mark is None or step <= mark.step or step >= steps - 1:
         return None
     return round((moment - mark.moment) / (step - mark.step) * (steps - step), 1)

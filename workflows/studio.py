@@ -16,14 +16,14 @@ from workflows.changes import Changes
 from workflows.choosing import Chooser
 from workflows.completion import complete, frames_told
 from workflows.content import ContentRules
-from workflows.errors import BadRecipe, EngineUnavailable, NotFound, StorageError, StudioError
+from workflows.errors import AccessDenied, BadRecipe, EngineUnavailable, NotFound, StorageError, StudioError
 from workflows.gallery import TRASH, Finder
 from workflows.inputs import Given, Inlet, InputPicture, check_pictures
 from workflows.judges.panel import Panel
 from workflows.kinds import ending_of
-from workflows.library import COMFYUI_STEP
 from workflows.ports import Engine, Graphs, Items, Jobs, Judge, Presence, Recorder, Signer, Sources, Store
 from workflows.run import WAITING, Run, ticket_ids
+from workflows.steps import COMFYUI_STEP
 from workflows.types import (
     VIDEOS,
     WORDLESS,
@@ -106,15 +106,15 @@ class Studio:
         *,
         as_it_is: bool = False,
         job_id: str | None = None,
+        note: str = "",
     ) -> Job:
         """Choose model, LoRAs and engine, complete the recipe, write the job to the ledger, start it.
 
         `pictures` by role: source, mask, control_1, ..., reference_1, ..., workflow, file_1, ...; each a reference that
         the gallery or the sources may open, or the bytes themselves. `as_it_is`: nothing is chosen for it that an
-        engine would not choose. `job_id`: a name (UUID) that the caller wrote down before; where there is such a job
-        already it is that one, taken up again if it was interrupted.
-        Raises BadRecipe for what cannot be drawn, EngineUnavailable with every engine's reason, Refused for what the
-        content rules forbid: nothing of that is kept.
+        engine would not choose. `job_id`: a name (UUID) that the caller wrote down before; of an interrupted job it
+        takes that up again. `note`: what its caller should be told. Raises BadRecipe for what cannot be drawn,
+        EngineUnavailable with every engine's reason, Refused by the content rules: nothing of that is kept.
         """
         if job_id is not None and await self.jobs.get(job_id) is not None:
             return await self.resume(job_id)
@@ -145,15 +145,16 @@ class Studio:
             owner=self.presence.owner,
             runs=1,
             choice=choice,
-            note=" ".join(filter(None, (profile.note, frames_told(asked, recipe, profile)))) or None,
+            note=" ".join(filter(None, (note, profile.note, frames_told(asked, recipe, profile)))) or None,
         )
         self._start(job, engine, profile, await self.jobs.add(job))
         return job
 
-    async def resume(self, job_id: str) -> Job:
-        """Take up a job whose process is gone; another stays as it is. Raises NotFound."""
+    async def resume(self, job_id: str, *, patient: bool = False) -> Job:
+        """Take up a job whose process is gone; another stays as it is. `patient`: however often that happened, because
+        somebody saw it happen. Raises NotFound."""
         job = await self.find(job_id)
-        return await self._adopt(job, True) if job.state == "interrupted" else job
+        return await self._adopt(job, True, patient) if job.state == "interrupted" else job
 
     async def regenerate(self, name: str, **overrides: Any) -> Job:
         """Make a picture of the gallery again, as its child; `overrides` are fields of the recipe.
@@ -168,7 +169,7 @@ class Studio:
         pinned = recipe.but(engine=item.engine, model=model)
         takes = next((engine for engine in self.engines if engine.name == item.engine), None)
         await self._look(pinned)
-        same = takes is not None and await takes.refusal(pinned) is None
+        same = takes is not None and await _takes(takes, pinned)
         return await self.submit(pinned if same else recipe, pictures, as_it_is="model" not in overrides)
 
     async def wait(self, job_id: str, seconds: float, listener: Callable[[Progress], None] | None = None) -> Job:
@@ -357,17 +358,17 @@ class Studio:
         stale = job.state in {"queued", "running"} and await self._orphaned(job)
         return job.but(state="interrupted") if stale else job
 
-    async def _adopt(self, job: Job, resume: bool) -> Job:
-        if job.runs >= MAX_RUNS:
-            message = f"Given up after {job.runs} starts: the process ended each time while this job ran."
-            return await self._settle(job.but(state="failed", fault=Fault(code="interrupted", message=message)))
+    async def _adopt(self, job: Job, resume: bool, patient: bool = False) -> Job:
         if not resume:
             return await self._settle(job.but(state="interrupted"))
+        if job.runs >= MAX_RUNS and not patient:
+            message = f"Given up after {job.runs} starts: the process ended each time while this job ran."
+            return await self._settle(job.but(state="failed", fault=Fault(code="interrupted", message=message)))
         mine = job.but(state="queued", owner=self.presence.owner, updated=now())
         try:
             engine = await self._choose(mine.recipe.but(engine=mine.engine or "auto"))
             self._start(mine, engine, await engine.profile(mine.recipe))
-        except EngineUnavailable as error:  # such as a server that is not up yet: the next start tries again
+        except (EngineUnavailable, AccessDenied) as error:  # a server is not up, a key not set: the next start tries
             return await self._settle(job.but(state="interrupted", note=str(error)))
         except StudioError as error:
             return await self._settle(mine.but(state="failed", fault=Fault(code=error.code, message=str(error))))
@@ -377,6 +378,13 @@ class Studio:
         settled = job.but(updated=now())
         await self.jobs.save(settled, await self.jobs.claim(job.id))
         return settled
+
+
+async def _takes(engine: Engine, recipe: Recipe) -> bool:
+    try:
+        return await engine.refusal(recipe) is None
+    except AccessDenied:
+        return False
 
 
 def check_acceptance(acceptance: Acceptance, judges: Collection[str]) -> None:

@@ -29,6 +29,9 @@ class Waiting:
 class Started:
     """The server has begun with it."""
 
+    unheard: bool = False
+    """It was sent by a process before this one, and the server tells its steps to that one's address alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cached:

@@ -60,7 +60,7 @@ class Run:
         self._whole = True
         """Nothing the socket had to say was missed, so that its word is enough."""
         self._blind = pace.blind
-        self._started = False
+        self._started = self._joined = False
         self._ending: Finished | None = None
         self._ended: Finished | None = None
         self._node = ""
@@ -103,6 +103,7 @@ class Run:
             await self._prompts.forget(self._id)
             return False
         self._whole = False  # it was sent under another client id, and its events go there
+        self._joined = True
         self._found(where)
         return True
 
@@ -181,7 +182,7 @@ class Run:
     def _start(self) -> None:
         if not self._started:
             self._started = True
-            self._tell(Started())
+            self._tell(Started(unheard=self._joined))
 
     def _tell(self, event: Event) -> None:
         """Once: the server counts a node's steps in two kinds of messages."""

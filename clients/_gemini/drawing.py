@@ -17,7 +17,8 @@ from workflows.types import Recipe
 if TYPE_CHECKING:
     from google.genai.types import GenerateContentConfig, GenerateContentResponse
 
-DEFAULT = "gemini-2.5-flash-image"
+DEFAULT = "gemini-3.1-flash-image"
+USUAL_SIZE = "1K"
 IMAGEN = "imagen-"
 NO_IMAGEN = "Imagen is asked of Google's Enterprise platform only, and not with a key of Gemini's"
 GEMINI = "gemini-"
@@ -42,13 +43,12 @@ RULES = "Google's content rules say no to this request ({why}). Ask for somethin
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One that draws. `takes`: how many pictures can be given to it."""
+    """One that draws. It takes more pictures than a recipe can hold."""
 
     name: str
     title: str
     aspects: tuple[str, ...]
     sizes: Mapping[str, int]
-    takes: int
 
     def aspect_for(self, recipe: Recipe) -> str | None:
         """The shape nearest to the recipe's size."""
@@ -64,6 +64,11 @@ class Model:
         area = recipe.width * recipe.height
         return next((name for name, edge in self.sizes.items() if edge * edge >= area), [*self.sizes][-1])
 
+    def priced_as(self, recipe: Recipe) -> str:
+        """Its name in price lists: larger pictures have prices of their own."""
+        size = self.size_for(recipe)
+        return self.name if size in {None, USUAL_SIZE} else f"{self.name} {size}"
+
 
 @cache
 def known() -> Mapping[str, Model]:
@@ -75,7 +80,6 @@ def known() -> Mapping[str, Model]:
             title=table["title"],
             aspects=tuple(table["aspects"]),
             sizes=table.get("sizes", {}),
-            takes=table["takes"],
         )
         for name, table in tables.items()
     }

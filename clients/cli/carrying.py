@@ -89,21 +89,27 @@ def _described(progress: HowFar) -> str:
 
 
 def deliver(answer: Answer, output: Path | None) -> None:
-    """Copy the picture where it was wanted; several get numbered names."""
-    if output is None or "path" not in answer:
+    """Copy what was made where it was wanted: several get numbered names, other kinds of files their own endings."""
+    made = _made(answer)
+    if output is None or not made:
         return
-    pictures = answer.get("images") or [answer]
     folder = output.is_dir() or not output.suffix
     copies: list[str] = []
-    for number, picture in enumerate(pictures, start=1):
-        source = Path(picture["path"])
-        name = f"{picture['image_id']}{source.suffix}"
-        single = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
+    for number, one in enumerate(made, start=1):
+        source = Path(one["path"])
+        name = f"{one.get('image_id') or one['id']}{source.suffix}"
+        single = output if number == 1 else output.with_stem(f"{output.stem}-{number}").with_suffix(source.suffix)
         target = output / name if folder else single
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
         copies.append(str(target))
     answer["output"] = copies[0] if len(copies) == 1 else copies
+
+
+def _made(answer: Answer) -> list[Answer]:
+    """Each file with its path: pictures and videos first, then what else a workflow gave."""
+    pictures = answer.get("images") or ([answer] if "path" in answer else [])
+    return [*pictures, *answer.get("outputs", [])]
 
 
 def tell(answer: Answer) -> None:
@@ -120,7 +126,10 @@ def tell(answer: Answer) -> None:
         out.print(f"[dim]{safe(note)}[/dim]")
     if "error" in answer:
         err.print(f"[red]Error:[/red] {safe(answer['error']['message'])}")
-    filed = [picture["path"] for picture in answer.get("images") or ([answer] if "path" in answer else [])]
+    for one in answer.get("outputs", []):
+        if "text" in one:
+            out.print(safe(one["text"]))
+    filed = [one["path"] for one in _made(answer)]
     copied = answer.get("output", [])
     for path in [*filed, *([copied] if isinstance(copied, str) else copied)]:
         out.print(f"[bold]{safe(path)}[/bold]")

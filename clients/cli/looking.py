@@ -19,8 +19,7 @@ def status_command(parts: Parts) -> Callable[..., None]:
                 print_json(state)
                 return DONE
             for engine in state["engines"]:
-                mark = "[green]✓[/green]" if engine["available"] else "[red]✗[/red]"
-                out.print(f"{mark} engine {engine['name']}: {safe(engine['detail'])}")
+                out.print(engine_line(engine))
                 for server in engine["servers"]:
                     out.print(f"  {_server_line(server)}")
             out.print(f"pictures {state['pictures']}, memory {state['memory_gb']}")
@@ -33,6 +32,14 @@ def status_command(parts: Parts) -> Callable[..., None]:
         perform(parts, work)
 
     return status
+
+
+def engine_line(engine: Mapping[str, Any]) -> str:
+    """One engine; of those that nobody has set up only in passing."""
+    told = f"engine {engine['name']}: {safe(engine['detail'])}"
+    if not engine["set_up"]:
+        return f"[dim]· {told}[/dim]"
+    return f"[green]✓[/green] {told}" if engine["available"] else f"[red]✗[/red] {told}"
 
 
 def _server_line(server: Mapping[str, Any]) -> str:

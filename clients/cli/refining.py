@@ -141,20 +141,28 @@ async def _batch(
 ) -> int:
     from workflows.refinery.batch import Batch
     from workflows.refinery.briefs import read_briefs
+    from workflows.refinery.folder import Folder
 
     briefs = await asyncio.to_thread(read_briefs, prompts)
-    name = run_id or app.run_id or ("" if resume else f"{datetime.now():%Y%m%d-%H%M%S}-{new_id()[:4]}")
+    name = run_id or app.run_id
+    if resume:
+        name = name or str((await asyncio.to_thread(Folder(output, app.gallery).run)).get("run_id", ""))
+    else:
+        name = name or f"{datetime.now():%Y%m%d-%H%M%S}-{new_id()[:4]}"
     with _shown(len(briefs), quiet) as show:
         run = Batch(refinery=app.refinery, output=output, run_id=name, budget=budget, report=show, **given)
         log = log_file(Path(app.places["home"]) / "logs", name or output.name, app.log_level)
         stack = ExitStack()
-        await asyncio.to_thread(stack.enter_context, log)
         try:
-            with stack:
-                ended = await run.run(briefs, resume=resume)
+            run.check(briefs)
+            await asyncio.to_thread(stack.enter_context, log)
+            await app.forget_errors()
+            ended = await run.run(briefs, resume=resume)
         except asyncio.CancelledError:
             err.print(f"Stopped; what was done is kept. Go on: --output-dir {safe(output)} --resume")
             raise
+        finally:
+            await asyncio.shield(asyncio.to_thread(stack.close))
     if quiet:
         print_json({"output": str(output), **ended.summary})
     else:
@@ -175,7 +183,7 @@ def _shown(total: int, quiet: bool) -> Generator[Callable[[Step], None]]:
     if quiet or not err.is_terminal:
         yield (lambda step: None) if quiet else _one_line()
         return
-    board = Board(total)
+    board = Board(total, tell=lambda line: err.print(safe(line)))
     with Live(board.shown, console=err, transient=True, refresh_per_second=8):
         yield board.show
 
@@ -196,7 +204,8 @@ def _line(step: Step) -> str:
     chosen = one.chosen
     seen = chosen.evaluation if chosen else None
     score = f", score {seen.score:.3g}" if seen and seen.score is not None else ""
-    return f"{one.brief.id} {one.state} after {len(one.rounds)} rounds{score}{f': {one.fault}' if one.fault else ''}"
+    rounds = "1 round" if len(one.rounds) == 1 else f"{len(one.rounds)} rounds"
+    return f"{one.brief.id} {one.state} after {rounds}{score}{f': {one.fault}' if one.fault else ''}"
 
 
 @dataclass
@@ -204,6 +213,8 @@ class Board:
     """The bars of a batch: one for all, one for each prompt in work with its iteration."""
 
     total: int
+    tell: Callable[[str], object]
+    """Hears a line for each prompt that has ended."""
     whole: Progress = field(init=False)
     each: Progress = field(init=False)
     lines: dict[str, TaskID] = field(default_factory=dict[str, TaskID], init=False)
@@ -224,7 +235,7 @@ class Board:
         if one.ended:
             if (line := self.lines.pop(one.id, None)) is not None:
                 self.each.remove_task(line)
-            err.print(safe(_line(step)))
+            self.tell(_line(step))
             return
         if one.id not in self.lines:
             self.lines[one.id] = self.each.add_task("", total=1.0)
@@ -251,7 +262,7 @@ def _tell_batch(ended: Ended, output: Path) -> None:
         if row["fault"]:
             err.print(f"[red]{safe(row['prompt_id'])}:[/red] {safe(row['fault'])}")
     if ended.stopped:
-        err.print(f"[yellow]Stopped:[/yellow] {safe(ended.stopped)} Go on with a larger one and --resume.")
+        err.print(f"[yellow]Stopped:[/yellow] {safe(ended.stopped)} Change that, then go on by --resume.")
     out.print(f"[bold]{safe(output)}[/bold]")
 
 
@@ -270,7 +281,8 @@ def _content(image: str) -> str | bytes:
 def _tell_stats(answer: Mapping[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("service", "operation", "model", "calls", "failed", "median", "slowest", "cost"):
-        table.add_column(name, justify="right" if name not in {"service", "operation", "model"} else "left")
+        words = name in {"service", "operation", "model"}
+        table.add_column(name, justify="left" if words else "right", overflow="fold")
     for row in answer["services"]:
         cost = "" if row["cost"] is None else f"${row['cost']:.4g}"
         seconds = (f"{row['median_seconds']:.2f} s", f"{row['slowest_seconds']:.2f} s")

@@ -23,7 +23,8 @@ from workflows.sheets import MOST_TILES, Tile, comparison, contact_sheet
 from workflows.types import Item, ItemQuery, Media
 
 Command = Callable[..., None]
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".mp4", ".m4v"})
+VIDEOS = (".mp4", ".m4v", ".mov", ".webm", ".mkv")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", *VIDEOS})
 """What is looked for in folders; a file that is named itself is tried whatever it is called."""
 IN_HAND = 4
 """Files at once: one is read while another is filed."""

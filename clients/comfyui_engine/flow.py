@@ -28,6 +28,8 @@ from workflows.errors import (
     StudioError,
 )
 from workflows.graph import Graph, Node
+from workflows.importing.values import whole
+from workflows.template import carrier, trace
 from workflows.types import Artifact, Problem
 
 if TYPE_CHECKING:
@@ -247,6 +249,8 @@ class Flow:
             "seconds": round(seconds, 3),
             "graph": graph.as_prompt(),
         }
+        if self.recipe.seed is None and (seed := _seed(graph)) is not None:
+            facts["seed"] = seed
         return facts | ({"notes": notes} if notes else {})
 
     def _artifact(self, graph: Graph, facts: Mapping[str, Any], output: Output) -> Artifact:
@@ -263,6 +267,14 @@ class Flow:
             model=self.recipe.model or "",
             facts={**facts, **own, **output.facts},
         )
+
+
+def _seed(graph: Graph) -> int | None:
+    """Of the first sampler that has one, as many bits as it has."""
+    seeds = [part.seed for part in trace(graph).samplers if part.seed is not None and part.seed[0] in graph]
+    spots = [carrier(graph, spot) for spot in seeds]
+    found = (whole(graph[name].inputs.get(field)) for name, field in spots)
+    return next((one for one in found if one is not None), None)
 
 
 def _title(node: Node | None) -> str:

@@ -35,6 +35,7 @@ DOING: Mapping[str, str] = {
     "FILM": "Making frames between",
 }
 """What a node does, by the start of its class; any other loader is loading a model."""
+UNHEARD = " (asked for before a restart: ComfyUI does not tell its steps)"
 
 
 class Tracker:
@@ -86,8 +87,8 @@ class Tracker:
         match event:
             case Waiting(ahead=ahead):
                 self.say(f"Waiting: {ahead} ahead on {self._url}", ahead=ahead)
-            case Started():
-                self.say(f"Started on {self._url}")
+            case Started(unheard=unheard):
+                self.say(f"{f'At work{UNHEARD}' if unheard else 'Started'} on {self._url}")
             case Cached(nodes=nodes):
                 self._end(*nodes)
             case NodeStarted(node=node):

@@ -110,17 +110,18 @@ def _streaming(system: Mapping[str, Any], kind: str) -> Streaming:
 
 def need_on(recipe: Recipe, setup: Setup, inventory: Inventory) -> Need:
     """What drawing takes with these files, by their sizes on the server, or the family's usual ones."""
-    whole = not setup.template.encoders
-    folder = "checkpoints" if whole else "diffusion_models"
-    size = inventory.sizes.get((folder, setup.model))
-    parts = ("model", "text_encoder", "vae") if whole else ("model",)
+    slots = setup.template.slots
+    checkpoint = any(field == "ckpt_name" for _, field in slots.get("model", ()))  # some want an encoder besides
+    size = inventory.sizes.get(("checkpoints" if checkpoint else "diffusion_models", setup.model))
+    besides = {"text_encoder": setup.template.encoders > 0, "vae": "vae" in slots}
+    components = _components(setup, inventory)
     return need_of(
         size,
         setup.family,
         recipe,
-        parts=parts,
+        parts=("model", *(part for part, separate in besides.items() if not separate)),
         precision=precision_of(setup, size),
-        components=None if whole else _components(setup, inventory),
+        components={part: size for part, size in components.items() if besides[part]} or None,
     )
 
 

@@ -2,10 +2,10 @@
 
 It is not a video model, and nothing here pretends so: no still knows of the one before.
 
-Where a prompt says what follows what ("a red circle -> a blue square", "..., then ...", "... turning into ..."), the
-words' embeddings go from scene to scene; else the words stay, and the noise goes round in a circle, so that the last
-still leads to the first. What moves most is the noise's coarsest part, of which the layout comes. An animation that
-begins with a picture draws it anew by a rising share.
+Where a prompt says what follows what ("a red circle -> a blue square": workflows.scenes), the words' embeddings go from
+scene to scene; else the words stay, and the noise goes round in a circle, so that the last still leads to the first.
+What moves most is the noise's coarsest part, of which the layout comes. An animation that begins with a picture draws
+it anew by a rising share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import math
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
@@ -21,22 +20,15 @@ from typing import Any
 
 from clients.diffusers_engine import clips
 from clients.diffusers_engine.batches import at_once, empty_cache, free_memory, ran_out
-from clients.diffusers_engine.drawing import Render, Watch, for_each, prepared, words_for
+from clients.diffusers_engine.drawing import Render, Watch, for_each, prepared, size_notes, words_for
 from clients.diffusers_engine.films import ANIMATION, DRAWING
 from clients.diffusers_engine.loading import Loaded
 from clients.diffusers_engine.loras import LoraFile
 from utils.images import encode_png
 from workflows.errors import BadRecipe
+from workflows.scenes import scenes
 from workflows.types import Artifact, Media, Recipe, RenderStep
 
-SCENES = re.compile(
-    r"\s*(?:->|→|=>)\s*"
-    r"|\s*(?:\.\.\.|…|[,;.])?\s+(?:and\s+)?then\s+"
-    r"|,?\s+(?:that\s+|which\s+|slowly\s+)*(?:turn(?:s|ing)?|morph(?:s|ing)?|transform(?:s|ing)?|chang(?:es?|ing))"
-    r"\s+(?:in)?to\s+",
-    re.IGNORECASE,
-)
-"""What stands between two scenes of a prompt."""
 SWAY, SWAY_BETWEEN = 0.4, 0.2
 """Share of the coarse noise that goes round, for one scene and between several. Tried on the demo model: with 0.25 its
 circle hardly moves, with 0.6 it jumps."""
@@ -55,11 +47,6 @@ THUMB = (32, 32)
 
 Place = float
 """Where on the way from the first still to the last: 0 to 1."""
-
-
-def scenes(prompt: str) -> list[str]:
-    """The prompt's scenes in their order; one where nothing follows."""
-    return [part.strip(" .,;") for part in SCENES.split(prompt) if part.strip(" .,;")] or [prompt]
 
 
 def animate(
@@ -91,7 +78,7 @@ def animate(
     else:
         draw = partial(_from_noise, render, words, seed, recipe.motion, watch)
     reel.fill(draw, closed=source is None and len(told) == 1)
-    facts = render.facts | {"notes": [ANIMATION, *render.notes], "scenes": len(told)}
+    facts = render.facts | {"notes": [ANIMATION, *render.notes, *size_notes(loaded, render.size)], "scenes": len(told)}
     return [clips.made(reel.pictures(), fps, facts, seed=seed, model=loaded.source.name, model_hash=loaded.model_hash)]
 
 

@@ -279,13 +279,18 @@ def for_each(arguments: Mapping[str, Any], count: int) -> dict[str, Any]:
 
 def _notes(loaded: Loaded, picture: Any, flagged: bool) -> list[str]:
     notes = ["The model's own safety checker blackened this picture."] if flagged else []
-    profile = loaded.family.profile
     if loaded.device == "cpu" and loaded.gigabytes > SLOW_GB:
         notes.append(f"{loaded.source.name} drew on the CPU with {loaded.gigabytes:.1f} GB of weights, which is slow.")
-    if profile.name == "demo" and picture.size != (profile.width, profile.height):
-        own = f"{profile.width}x{profile.height}"
-        notes.append(f"{picture.width}x{picture.height} is not the demo model's own size; it draws best at {own}.")
-    return notes
+    return notes + size_notes(loaded, picture.size)
+
+
+def size_notes(loaded: Loaded, size: tuple[int, int]) -> list[str]:
+    """What is to be said of a size that the demo model was not trained at: half of its own shows next to nothing."""
+    profile = loaded.family.profile
+    if profile.name != "demo" or size == (profile.width, profile.height):
+        return []
+    own = f"{profile.width}x{profile.height}"
+    return [f"{size[0]}x{size[1]} is not the demo model's own size; it draws best at {own}."]
 
 
 def _png(picture: Any) -> bytes:

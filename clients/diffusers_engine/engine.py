@@ -100,6 +100,8 @@ class DiffusersEngine:
 
         def look() -> FamilyProfile:
             found = self._shelf.family(self._shelf.find(recipe.model))
+            if recipe.task == "interpolate":  # no model draws: there is nothing to say of one
+                return found.profile.but(note="")
             animated = recipe.task in VIDEOS and not found.video
             return animation_profile(found.profile) if animated else found.profile
 

@@ -119,13 +119,12 @@ DRAWING = frozenset(
 
 
 def animation_profile(profile: FamilyProfile) -> FamilyProfile:
-    """A picture family's profile for videos: any number of frames, said to be what they are."""
+    """A picture family's profile for videos: any number of frames. What they are, each of them says itself."""
     return profile.but(
         frames=ANIMATION_FRAMES,
         frame_step=1,
         most_frames=ANIMATION_MOST,
         fps=ANIMATION_FPS,
-        note=f"{ANIMATION} {profile.note}".strip(),
     )
 
 

@@ -34,10 +34,8 @@ async def list_images(
     sort: a.Sort = "newest",
     prefix: a.Prefix = "",
 ) -> ImageList:
-    """Use this to find pictures made earlier, by words of their prompt, model, tag, score, time or likeness.
-
-    get_image shows one. When there are more, the answer has a cursor.
-    """
+    """Use this to find pictures made earlier, by words of their prompt, model, tag, score, time or likeness. get_image
+    shows one."""
     wanted = {"cursor": cursor or None, "since": _in_utc(since), "until": _in_utc(until)}
     filters = {"lora": lora, "engine": engine, "tag": tag, "favourite": favourite, "similar_to": similar_to}
     plain = {"min_score": min_score, "kind": kind, "deleted": deleted, "sort": sort, "prefix": prefix}

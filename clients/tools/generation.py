@@ -45,8 +45,8 @@ async def generate_image(
     """Use this whenever the user wants a new picture from words.
 
     Renders, judges the picture against the prompt, retries by what the judges miss, and files the best attempt.
-    checks adds judges: people (their number), pose (bodies), quality; best_of draws candidates and keeps the best.
-    Leave out what you have no opinion on: it is the model's own. Status "running": call get_progress.
+    checks adds judges: people (their number), pose (bodies), quality. Leave out what you have no opinion on. Status
+    "running": call get_progress.
     """
     return await make(given(locals()))
 

@@ -49,7 +49,7 @@ async def suggest_model(task: a.TaskWords, style: a.StyleName = None, subject: a
 
 
 async def suggest_loras(prompt: a.Prompt, model: a.ModelName = "auto", max_suggestions: a.Most = 3) -> Suggestion:
-    """Use this to find LoRAs for a prompt that work with a model; entries fit generate_image's loras."""
+    """Use this to find LoRAs for a prompt that work with a model."""
     return cast(Suggestion, await suggested_loras(current_app().chooser, prompt, model, max_suggestions))
 
 
@@ -90,7 +90,7 @@ async def download_model(
 ) -> Fetched:
     """Use this to fetch a model that search_models found. A large one is only planned until the user agrees.
 
-    The file is checked and put where its own header says. Status "running": call get_progress.
+    The file is checked and put where its own header says.
     """
     app = current_app()
     downloads = _downloads(app)

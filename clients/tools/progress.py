@@ -51,7 +51,7 @@ class Reporter:
             await asyncio.sleep(self._interval)
 
     async def _tell(self, progress: Progress) -> None:
-        self._told = max(progress.fraction * TOTAL, self._told + CREEP)
+        self._told = round(max(progress.fraction * TOTAL, self._told + CREEP), 4)
         await self._send(self._told, TOTAL, progress.message or "Working")
 
 

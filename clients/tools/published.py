@@ -33,6 +33,10 @@ FILES: Mapping[str, str] = {
     "file": "Path or URL of a file",
 }
 MOST_CHOICES = 20
+MOST_DEFAULT = 200
+"""Letters of a default that is shown."""
+LARGEST = 2**53
+"""The largest number that every client reads as it is; seeds may be larger."""
 
 
 class AnyArguments(ArgModelBase):
@@ -134,9 +138,16 @@ def _listed(tool: StudioTool) -> ListedTool:
 def _property(one: FlowInput) -> dict[str, Any]:
     """One input as a JSON schema; what it may be is checked when it runs, with words for what is wrong."""
     told = {"type": TYPES.get(one.kind, "string"), "description": one.about or FILES.get(one.kind, "")}
-    limits = {"minimum": one.least, "maximum": one.most} if one.kind in TYPES else {}
-    if one.kind not in FILES:
+    limits = {"minimum": _limit(one.least), "maximum": _limit(one.most)} if one.kind in TYPES else {}
+    if one.kind not in FILES and len(str(one.default)) <= MOST_DEFAULT:
         limits |= {"default": one.default}
     if one.choices and len(one.choices) <= MOST_CHOICES and one.kind == "choice":
         limits |= {"enum": list(one.choices)}
     return {name: value for name, value in (told | limits).items() if value not in (None, "")}
+
+
+def _limit(number: float | None) -> float | None:
+    """Whole numbers as such; none where it is too large for clients to compare with."""
+    if number is None or abs(number) > LARGEST:
+        return None
+    return int(number) if number == int(number) else number

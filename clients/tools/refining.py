@@ -23,8 +23,8 @@ async def refine_image(
     """Use this when a picture has to be right and may take longer: draws, says what is seen, rewords the prompt, and
     again; gives all rounds and the best. Takes the other arguments of generate_image too.
     """
-    app = current_app()
     options = given(locals(), a.AsInRefinement)
+    app = current_app()
     refinement = await app.begin_refinement(options)
     try:
         return await app.follow(refinement.id, min(wait_seconds, a.MAX_WAIT), progress_listener())

@@ -12,7 +12,15 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool as ServerTool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
-from mcp_types import CallToolResult, ContentBlock, ImageContent, InputRequiredResult, TextContent, ToolAnnotations
+from mcp_types import (
+    CallToolResult,
+    ContentBlock,
+    ImageContent,
+    InputRequiredResult,
+    ResourceLink,
+    TextContent,
+    ToolAnnotations,
+)
 from pydantic import Field
 
 from clients.tools.arguments import MAX_PREVIEW
@@ -82,7 +90,7 @@ class StudioTool(ServerTool):
             return CallToolResult(content=[text], structured_content=dict(answer))
         edge = int(values.get("max_edge", MAX_PREVIEW))
         pictures = await pictures_of(app, answer, edge) if self.inline else []
-        return CallToolResult(content=[text, *pictures])
+        return CallToolResult(content=[text, *links_of(answer), *pictures])
 
 
 def registered(spec: Tool, door: Door, inline: bool) -> StudioTool:
@@ -112,13 +120,31 @@ def registered(spec: Tool, door: Door, inline: bool) -> StudioTool:
     )
 
 
+def links_of(answer: Mapping[str, Any]) -> list[ContentBlock]:
+    """Where the answer's videos are read; their bytes are no part of an answer."""
+    return [
+        ResourceLink(
+            type="resource_link",
+            uri=f"media://videos/{row['image_id']}",
+            name=str(row["image_id"]),
+            title="The video",
+            mime_type=row.get("media_type"),
+        )
+        for row in _rows(answer)
+        if row.get("kind") == "video" and row.get("image_id")
+    ]
+
+
+def _rows(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return cast(list[Mapping[str, Any]], answer.get("images") or [answer])
+
+
 async def pictures_of(app: App, answer: Mapping[str, Any], edge: int) -> list[ContentBlock]:
     """What the answer is about, small enough to be sent along: its pictures, or a glimpse of a running job."""
     if answer.get("status") in {"queued", "running"}:
         glimpse = app.studio.preview(str(answer["job_id"]))
         return [as_content(glimpse)] if glimpse is not None and len(glimpse.data) <= MAX_PICTURE_BYTES else []
-    rows = cast(list[Mapping[str, Any]], answer.get("images") or [answer])
-    names = [str(row["image_id"]) for row in rows if row.get("image_id")][:MAX_PICTURES]
+    names = [str(row["image_id"]) for row in _rows(answer) if row.get("image_id")][:MAX_PICTURES]
     edge = edge if len(names) == 1 else min(edge, SMALLER_EDGE)
     return [await _picture(app, name, edge) for name in names]
 

@@ -94,6 +94,8 @@ def media_type_of(picture: bytes) -> str:
     """Told by the first bytes."""
     if picture[4:8] == b"ftyp":
         return "video/mp4"
+    if picture.startswith(b"\x1a\x45\xdf\xa3"):
+        return "video/webm"
     found = (media_type for start, media_type in SIGNATURES.items() if picture.startswith(start))
     return next(found, "application/octet-stream")
 

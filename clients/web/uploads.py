@@ -12,7 +12,7 @@ from clients.web.faults import BadRequest
 
 MAX_UPLOAD = 64_000_000
 """Bytes."""
-KINDS = ("image/png", "image/jpeg", "image/webp", "video/mp4")
+KINDS = ("image/png", "image/jpeg", "image/webp", "image/gif", "video/mp4", "video/webm", "video/x-matroska")
 MAX_NAME = 200
 
 

@@ -20,7 +20,6 @@ from utils.collecting import no_collecting
 from workflows import selection
 from workflows.app import App, use_app
 from workflows.errors import nearest
-from workflows.library import Library
 from workflows.stamp import own_version
 from workflows.starters import Machine
 from workflows.tasks import called_off
@@ -150,13 +149,15 @@ async def _crew(settings: Settings, stack: AsyncExitStack, ledger: Ledger) -> Cr
 def _look_ahead(app: App, stack: AsyncExitStack) -> None:
     """For a process that serves: the first look at large model folders takes seconds, so it is taken ahead; what was
     left half done in the gallery is completed; and jobs are taken over whose process dies while this one lives."""
+    from clients.wiring.refining import keep_forgetting
     from workflows.gallery.housekeeping import keep_tidy
     from workflows.orphans import keep_taking_over
 
     looking = asyncio.create_task(app.catalog.look_ahead(), name="first look at the models")
     tidying = asyncio.create_task(keep_tidy(app.gallery), name="the gallery's housekeeping")
     taking_over = asyncio.create_task(keep_taking_over(app.studio), name="jobs of processes that are gone")
-    stack.push_async_callback(called_off, [looking, tidying, taking_over])
+    forgetting = asyncio.create_task(keep_forgetting(app), name="old records of failed calls")
+    stack.push_async_callback(called_off, [looking, tidying, taking_over, forgetting])
 
 
 async def _recover(app: App, resume: bool) -> None:
@@ -196,6 +197,8 @@ async def _recorder(settings: Settings, stack: AsyncExitStack) -> Recorder | Non
 
 def _graphs_of(settings: Settings, crew: Crew, ledger: Ledger) -> dict[str, Any]:
     """What the app can do with ComfyUI besides drawing."""
+    from workflows.library import Library
+
     comfyui = crew.comfyui
     if comfyui is None:
         return {}
@@ -228,6 +231,7 @@ def _told(settings: Settings) -> dict[str, Any]:
     notices, remarks = tuple(_notices(settings)), partial(_remarks, settings)
     facts = {"memory": _memory, "machine_facts": partial(_machine, home)}
     facts |= {"run_id": settings.run_id or "", "log_level": settings.atelier_log_level}
+    facts |= {"error_days": settings.atelier_error_days}
     return {"notices": notices, "remarks": remarks, "places": places, **facts}
 
 
@@ -291,6 +295,7 @@ def _import_adapters(settings: Settings) -> None:
         "clients.fal_client",
         "clients.gemini_engine",
         "workflows.prompts.desk",
+        "workflows.library",
         "workflows.refinery",
         "clients.model_files",
         *(f"workflows.selection.{one}" for one in selection.PARTS),

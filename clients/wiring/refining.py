@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,16 @@ from clients.wiring.language import GEMINI, viewer
 if TYPE_CHECKING:
     from clients.ledger import Ledger
     from clients.limits import Limits
+    from workflows.app import App
     from workflows.gallery import Gallery
     from workflows.prompts.desk import PromptDesk
     from workflows.refinery import Evaluator, Refinery
     from workflows.studio import Studio
 
-USUAL_GEMINI = "gemini-2.5-flash"
-"""Google's model that looks at pictures when GEMINI_API_KEY is set and ATELIER_VISION_MODEL names no other of it."""
+DAY = 86_400.0
+USUAL_GEMINI = "gemini-3.5-flash-lite"
+"""Google's model that looks at pictures when GEMINI_API_KEY is set and ATELIER_VISION_MODEL names no other of it: what
+Google itself names in place of 2.5 Flash, which ends on 2026-12-01 (ai.google.dev/gemini-api/docs/deprecations)."""
 
 
 async def open_refinery(
@@ -47,6 +51,13 @@ async def open_refinery(
             calls=ledger.calls,
         )
     )
+
+
+async def keep_forgetting(app: App, pause: float = DAY) -> None:
+    """Forget old failed calls now and every day, for ever."""
+    while True:
+        await app.forget_errors()
+        await asyncio.sleep(pause)
 
 
 async def _seeing(settings: Settings, stack: AsyncExitStack, limits: Limits) -> dict[str, Evaluator]:

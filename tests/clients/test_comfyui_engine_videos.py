@@ -140,6 +140,17 @@ async def test_a_source_video_is_uploaded_as_such_and_its_rate_decides_how_many_
     assert any(note.startswith("24 frames a second instead of 20") for note in artifact.facts["notes"])
 
 
+@pytest.mark.parametrize(("pack", "model"), [("RIFE VFI", "rife49.pth"), ("FILM VFI", "film_net_fp32.pt")])
+async def test_a_pack_puts_frames_between_frames_where_the_servers_own_nodes_lack_their_file(
+    tmp_path: Path, pack: str, model: str
+) -> None:
+    nodes = recorded("nodes_b", "nodes_video_b") | {pack: recorded("nodes_films_packs")[pack]}
+    source = Media(data=FILM, media_type="video/mp4")
+    async with FakeComfyUI(era="B", nodes=nodes) as comfy, engine_on(tmp_path, comfy.url) as engine:
+        (artifact,) = await engine.render(SMOOTHER.but(fps=16), {"source": source}, silent, ticket())
+    assert (artifact.model, artifact.facts["frames"], artifact.facts["fps"]) == (model, 7, 16.0)
+
+
 async def test_a_source_that_no_player_shows_is_refused(tmp_path: Path) -> None:
     source = Media(data=FILM[:200], media_type="video/mp4")
     async with fake("b") as comfy, engine_on(tmp_path, comfy.url) as engine:
@@ -209,7 +220,8 @@ async def test_a_video_that_a_killed_process_asked_for_goes_on_where_it_is(tmp_p
         (artifact,) = await joining
     assert (len(comfy.prompts), comfy.worker.executed.count("KSampler")) == (1, 1)
     assert (artifact.facts["prompt_id"], artifact.facts["frames"]) == (mine.id, 9)
-    assert steps[-1].message == "Drawn"
+    told = f"At work (asked for before a restart: ComfyUI does not tell its steps) on {comfy.url}"
+    assert [step.message for step in steps] == [told, "Drawn"]
 
 
 async def test_a_stopped_video_stops_at_its_next_step(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from clients.comfyui_engine.memory import FIRST, LADDER, ladder, thrift_of
 from clients.comfyui_engine.weighing import device_of, need_on, precision_of
 from tests.fake_comfyui import FakeComfyUI, recorded
 from tests.fakes import png
+from tests.workflows.drawing.video_kit import asked, studio
 from workflows.drawing.fitting import fit
 from workflows.drawing.inventory import Inventory
 from workflows.drawing.setup import Setup, Thrift
@@ -255,6 +257,18 @@ def test_a_need_is_the_sum_of_the_servers_own_files() -> None:
     setup, inventory = on()
     need = need_on(RECIPE, setup, inventory)
     assert (need.model, need.weights) == (6_938_078_334 - 1_810_000_000, 6_938_078_334)
+
+
+def test_a_checkpoint_that_wants_an_encoder_besides_is_weighed_without_one() -> None:
+    film = asked(model="ltx-video-2b-v0.9.5")
+    sizes = {
+        ("checkpoints", "ltx-video-2b-v0.9.5.safetensors"): 6_340_000_000,
+        ("text_encoders", "t5xxl_fp8_e4m3fn_scaled.safetensors"): 5_160_000_000,
+    }
+    inventory = replace(studio(), sizes=sizes)
+    need = need_on(film, fit(film, inventory), inventory)
+    assert need.text_encoder == 5_160_000_000
+    assert need.model + need.vae == 6_340_000_000
 
 
 @pytest.mark.parametrize(

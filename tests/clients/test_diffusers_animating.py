@@ -12,7 +12,7 @@ from PIL import Image
 
 import clients
 from clients.diffusers_engine import DiffusersEngine
-from clients.diffusers_engine.animating import scenes, slerp
+from clients.diffusers_engine.animating import slerp
 from tests.clients.tiny_models import save_tiny_sdxl
 from tests.fakes import TICKET
 from tests.utils import films
@@ -58,15 +58,6 @@ async def filmed(engine: DiffusersEngine, recipe: Recipe, source: Media | None =
     return artifact
 
 
-def test_scenes_are_what_follows_what() -> None:
-    assert scenes("a red circle -> a blue square→two stars") == ["a red circle", "a blue square", "two stars"]
-    assert scenes("a red circle ... then a blue square") == ["a red circle", "a blue square"]
-    assert scenes("a red circle, then a blue square, and then a star") == ["a red circle", "a blue square", "a star"]
-    assert scenes("a red circle turning into a blue square") == ["a red circle", "a blue square"]
-    for single in ("a hen and a then-known duck", "a sign that turns left", "a red circle, a blue square"):
-        assert scenes(single) == [single]
-
-
 def test_between_two_directions_lengths_and_arcs_are_kept() -> None:
     torch = pytest.importorskip("torch")
     one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
@@ -83,6 +74,7 @@ async def test_the_demo_model_animates_and_says_what_it_is(engine: DiffusersEngi
     facts = artifact.facts
     assert (facts["frames"], facts["fps"], facts["seconds"], facts["scenes"]) == (6, 8.0, 0.75, 1)
     assert facts["notes"][0].startswith("This is an animation of stills")
+    assert facts["notes"][1] == "96x96 is not the demo model's own size; it draws best at 128x128."
     assert await asyncio.to_thread(probe, artifact.media.data) == Clip(96, 96, 6, 8.0, 0.75, False, "h264")
     found = await asyncio.to_thread(lambda: motion_of(shown(artifact)))
     assert not found.frozen
@@ -148,7 +140,8 @@ async def test_a_cancelled_animation_stops_within_a_batch(engine: DiffusersEngin
 async def test_the_profile_of_a_picture_model_for_videos(engine: DiffusersEngine) -> None:
     profile = await engine.profile(CIRCLE)
     assert (profile.frames, profile.frame_step, profile.fps, profile.width) == (16, 1, 8.0, 128)
-    assert profile.note.startswith("This is an animation of stills")
+    assert profile.note == (await engine.profile(Recipe(prompt="a red circle"))).note != ""
+    assert (await engine.profile(Recipe(task="interpolate"))).note == ""
     assert (await engine.profile(Recipe(prompt="a red circle"))).frames == 1
 
 

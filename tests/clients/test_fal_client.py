@@ -363,6 +363,8 @@ async def test_a_missing_app_names_the_nearest(fake: FakeFal, engine: FalEngine)
 
 
 async def test_without_a_key_nothing_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(AccessDenied, match="set FAL_KEY"):
+        await engine_in(tmp_path, key=None).refusal(FOX)
     with pytest.raises(AccessDenied) as denied:
         await drawn(engine_in(tmp_path, key=None))
     assert denied.value.setting == "FAL_KEY"

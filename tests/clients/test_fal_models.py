@@ -54,7 +54,8 @@ async def test_the_owner_may_let_auto_choose_it(fake: FakeFal, tmp_path: Path) -
         assert await engine.refusal(FOX.but(engine="auto")) is None
     async with engine_in(tmp_path, key=None, allowed=True) as engine:
         assert "FAL_KEY" in str(await engine.refusal(FOX.but(engine="auto")))
-        assert (await engine.status()).available is False
+        status = await engine.status()
+        assert (status.available, status.set_up) == (False, False)
         assert await engine.models() == ()
 
 

@@ -20,8 +20,8 @@ from workflows.ports import Engine
 from workflows.types import Artifact, Control, LoraUse, Media, Recipe, Reference, RenderStep, Ticket
 
 FOX = Recipe(prompt="a fox", width=1344, height=768, steps=1, cfg=1.0, seed=2**31 + 5, engine="gemini")
-DEFAULT = "gemini-2.5-flash-image"
-PRO = "gemini-3-pro-image-preview"
+DEFAULT = "gemini-3.1-flash-image"
+PRO = "gemini-3-pro-image"
 IMAGEN = "imagen-4.0-generate-001"
 TICKET = Ticket(id="0b7e1c1e-0000-4000-8000-000000000001")
 AGAIN = Ticket(id=TICKET.id, again=True)
@@ -61,7 +61,7 @@ async def test_a_picture_is_asked_for_in_the_recipes_shape(fake: FakeGemini, eng
         "candidateCount": 1,
         "responseModalities": ["IMAGE"],
         "seed": 5,
-        "imageConfig": {"aspectRatio": "16:9"},
+        "imageConfig": {"aspectRatio": "16:9", "imageSize": "1K"},
     }
     assert artifact.media == Media(data=picture("16:9"), media_type="image/png")
     assert (artifact.width, artifact.height, artifact.seed, artifact.model) == (128, 72, FOX.seed, DEFAULT)
@@ -176,21 +176,20 @@ async def test_refused_requests_say_what_to_do(
 
 
 async def test_a_missing_model_names_those_that_draw(fake: FakeGemini, engine: GeminiEngine) -> None:
-    with pytest.raises(ModelMissing, match=r"no model 'gemini-3-pro-image'.+gemini-3-pro-image-preview"):
-        await drawn(engine, FOX.but(model="gemini-3-pro-image"))
+    with pytest.raises(ModelMissing, match=r"no model 'gemini-3-pro-images'.+gemini-3-pro-image"):
+        await drawn(engine, FOX.but(model="gemini-3-pro-images"))
 
 
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [
         (FOX.but(engine="auto"), 'costs money: ask for engine "gemini", or set ATELIER_CLOUD=true'),
-        (FOX.but(model="gemini-3-flash"), "draws nothing with 'gemini-3-flash'.+gemini-2.5-flash-image"),
+        (FOX.but(model="gemini-3-flash"), "draws nothing with 'gemini-3-flash'.+gemini-3.1-flash-image"),
         (FOX.but(model="sdxl.safetensors"), "draws nothing with"),
         (FOX.but(task="txt2vid"), "does txt2img and img2img, and not txt2vid"),
         (FOX.but(model=IMAGEN), "Enterprise platform only"),
         (FOX.but(controls=(Control(kind="canny"),)), "knows nothing of control pictures"),
         (FOX.but(loras=(LoraUse(name="x"),)), "knows nothing of LoRAs"),
-        (FOX.but(references=(Reference(image="a"),) * 4), "takes at most 3 pictures, not 4"),
     ],
 )
 async def test_refusals_say_how(engine: GeminiEngine, recipe: Recipe, words: str) -> None:
@@ -201,7 +200,9 @@ async def test_refusals_say_how(engine: GeminiEngine, recipe: Recipe, words: str
 
 async def test_without_a_key_it_says_so_everywhere(fake: FakeGemini, tmp_path: Path) -> None:
     engine = engine_of(fake, tmp_path, key=None)
-    assert "GEMINI_API_KEY" in str(await engine.refusal(FOX))
+    with pytest.raises(AccessDenied, match="set GEMINI_API_KEY"):
+        await engine.refusal(FOX)
+    assert (await engine.status()).set_up is False
     assert "GEMINI_API_KEY" in (await engine.status()).detail
     assert await engine.models() == ()
     with pytest.raises(AccessDenied) as denied:
@@ -214,5 +215,5 @@ async def test_the_owner_may_let_auto_choose_it(fake: FakeGemini, tmp_path: Path
         assert await engine.refusal(FOX.but(engine="auto")) is None
         assert "may choose it" in (await engine.status()).detail
         profile = await engine.profile(FOX)
-    assert (profile.name, profile.title, profile.negatives) == ("unknown", "Gemini 2.5 Flash Image", False)
+    assert (profile.name, profile.title, profile.negatives) == ("unknown", "Gemini 3.1 Flash Image", False)
     assert {one.kind for one in await engine.models()} == {"cloud"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from clients import _usage
 from clients._fal.queue import Queue
@@ -78,15 +78,25 @@ def gate_of(book: Book, rules: Rules = AT_ONCE, prices: Mapping[str, Price] | No
 
 @pytest.fixture
 def waits() -> Iterator[list[float]]:
-    """What stamina waits before each further try."""
-    heard: list[float] = []
+    """What is waited before each further try, as the log has it."""
+    heard = Heard(logging.INFO)
+    calls = logging.getLogger("atelier.calls")
+    before = calls.level
+    calls.addHandler(heard)
+    calls.setLevel(logging.INFO)
+    yield heard.waits
+    calls.removeHandler(heard)
+    calls.setLevel(before)
 
-    def hear(details: RetryDetails) -> None:
-        heard.append(details.wait_for)
 
-    set_on_retry_hooks([hear])
-    yield heard
-    set_on_retry_hooks(None)
+class Heard(logging.Handler):
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.waits: list[float] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg.startswith("asked again") and isinstance(record.args, tuple):
+            self.waits.append(cast("float", record.args[0]))
 
 
 async def test_what_may_pass_is_tried_again_and_written_down_once(book: Book) -> None:
@@ -95,6 +105,13 @@ async def test_what_may_pass_is_tried_again_and_written_down_once(book: Book) ->
     [call] = book.calls
     assert call == call.but(service="fal", operation="render", model="m", status="ok", tries=3, units={"images": 1.0})
     assert call.seconds >= 0 and service.tries == 3
+
+
+async def test_a_further_try_prints_nothing_for_stdout_belongs_to_the_answers(
+    book: Book, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await gate_of(book).call("render", "m", {}, Service([DOWN]).work) == "ok"
+    assert capsys.readouterr() == ("", "")
 
 
 async def test_it_gives_up_after_its_tries(book: Book) -> None:

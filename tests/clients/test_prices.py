@@ -48,7 +48,7 @@ def test_our_list_can_be_read_and_names_its_sources() -> None:
     from importlib.resources import files
 
     prices = Prices.read()
-    assert prices.of("gemini", "gemini-2.5-flash-image", {"images": 1.0}) == 0.039
+    assert prices.of("gemini", "gemini-3.1-flash-image", {"images": 1.0}) == 0.067
     assert prices.of("ollama", "anything", {}) == 0
     assert prices.of("fal", "someone/draws", {"images": 1.0}) is None
     rows = tomllib.loads(files("clients").joinpath("prices.toml").read_text(encoding="utf-8"))
@@ -56,11 +56,11 @@ def test_our_list_can_be_read_and_names_its_sources() -> None:
 
 
 def test_the_owners_list_stands_above_ours(tmp_path: Path) -> None:
-    text = OWN + '["gemini:gemini-2.5-flash-image"]\nper = "image"\nusd = 1.5\n'
+    text = OWN + '["gemini:gemini-3.1-flash-image"]\nper = "image"\nusd = 1.5\n'
     prices = Prices.read(own(tmp_path, text))
     assert prices.of("fal", "fal-ai/fast-lightning-sdxl", {"images": 2.0}) == 0.004
     assert prices.of("openai", "any", {"input_tokens": 1e6, "output_tokens": 0}) == 1
-    assert prices.of("gemini", "gemini-2.5-flash-image", {"images": 1.0}) == 1.5
+    assert prices.of("gemini", "gemini-3.1-flash-image", {"images": 1.0}) == 1.5
     assert prices.of("gemini", "gemini-2.5-flash", {"input_tokens": 1e6}) == 0.3
 
 

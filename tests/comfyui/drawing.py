@@ -20,7 +20,7 @@ UPSCALE_MODEL = 2
 """By how much every upscale model enlarges."""
 SCALES = ("ImageScaleBy", "LatentUpscaleBy")
 SIZES = ("width", "height")
-PREFERRED = ("latent_image", "samples", "latent", "pixels", "images", "image", "video", "destination")
+PREFERRED = ("latent_image", "samples", "latent", "pixels", "images", "image", "frames", "video", "destination")
 """Inputs through which a picture comes."""
 
 

@@ -42,6 +42,7 @@ INPUT_FOLDERS = {
     "clip_name1": "text_encoders",
     "clip_name2": "text_encoders",
     "clip_name3": "text_encoders",
+    "text_encoder": "text_encoders",
     "control_net_name": "controlnet",
     "style_model_name": "style_models",
 }
@@ -52,7 +53,12 @@ CLASS_FOLDERS = {
     "CLIPVisionLoader": "clip_vision",
     "ModelPatchLoader": "model_patches",
     "FrameInterpolationModelLoader": "frame_interpolation",
+    "LatentUpscaleModelLoader": "latent_upscale_models",
 }
+
+
+OWN_CHOICES = frozenset({"RIFE VFI", "FILM VFI"})
+"""Classes of packs that fetch their files themselves: they offer the same whatever is there."""
 
 
 def recorded(*names: str) -> dict[str, Any]:
@@ -210,8 +216,8 @@ class Shelves:
         """Node classes whose choices are the models and files that are there."""
         nodes: dict[str, Any] = copy.deepcopy(self.nodes)
         uploads = sorted(name for kind, subfolder, name in self.files if kind == "input" and not subfolder)
-        for class_type, node in nodes.items():
-            groups: list[Json] = list(node["input"].values())
+        for class_type in nodes.keys() - OWN_CHOICES:
+            groups: list[Json] = list(nodes[class_type]["input"].values())
             for group in groups:
                 for name, config in group.items():
                     folder = CLASS_FOLDERS.get(class_type) or INPUT_FOLDERS.get(name)

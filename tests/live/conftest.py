@@ -13,7 +13,16 @@ from tests.fake_comfyui import FakeComfyUI, recorded
 
 REAL = os.environ.get(LIVE_SERVER, "")
 HASTY = Pace(first=0.05, silence=0.1, blind=0.02, apart=0.1)
-MODELS = {"checkpoints": ["tiny.safetensors"]}
+MODELS = {
+    "checkpoints": ["tiny.safetensors"],
+    "diffusion_models": [
+        "wan2.1_t2v_1.3B_tiny.safetensors",
+        "wan2.2_i2v_high_noise_14B_tiny.safetensors",
+        "wan2.2_i2v_low_noise_14B_tiny.safetensors",
+    ],
+    "text_encoders": ["umt5_xxl_tiny.safetensors"],
+    "vae": ["wan_2.1_vae.safetensors"],
+}
 
 if REAL:
 

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from mcp import Client
+from mcp.client.session import MessageHandlerFnT
 from mcp_types import CallToolResult, ImageContent, TextContent
 
 from clients.tools.door import Door
+from clients.tools.news import News
 from clients.tools.server import StudioServer, build_server
 from tests.fakes import FakeEngine, FakeGraphs, FakeJudge, fake_app
 from workflows.app import App
+from workflows.library import Library
 from workflows.ports import ChatModel
 
 Era = Literal["legacy", "auto", "2026-07-28"]
+LOOK_SECONDS = 0.02
 ERAS: tuple[Era, ...] = ("legacy", "2026-07-28")
 
 
@@ -53,10 +57,18 @@ async def desk(
     graphs: FakeGraphs | None = None,
     inline: bool = True,
     writers: Sequence[ChatModel] = (),
+    library: Library | None = None,
+    hear: MessageHandlerFnT | None = None,
 ) -> AsyncGenerator[Desk]:
-    door = Door(lambda: fake_app(home, engine=engine, judge=judge, graphs=graphs, writers=writers))
-    server = build_server(door, inline=inline, version="0")
-    async with Client(server, mode=era) as client:
+    """`library`: whose published workflows are tools; their folders are looked at all the time. `hear`: what the
+    client does with messages that it did not ask for."""
+    door = Door(
+        lambda: fake_app(home, engine=engine, judge=judge, graphs=graphs, writers=writers, library=library),
+    )
+    door.news = News(look=LOOK_SECONDS)
+    publishes = library is not None and bool(library.published)
+    server = build_server(door, inline=inline, version="0", publishes=publishes)
+    async with Client(server, mode=era, message_handler=hear) as client:
         yield Desk(client, server, door)
 
 

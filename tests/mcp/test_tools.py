@@ -155,10 +155,11 @@ async def test_an_unknown_tool_is_refused_with_the_nearest_real_one(tmp_path: Pa
 
 
 @both_eras
-async def test_the_list_of_tools_is_short_strict_and_described(era: Era, tmp_path: Path) -> None:
+async def test_the_list_of_tools_is_short_and_described(era: Era, tmp_path: Path) -> None:
     async with desk(tmp_path, era) as at:
         listed = await at.client.list_tools()
     assert [tool.name for tool in listed.tools] == [tool.name for tool in TOOLS]
+    assert len(listed.tools) <= 40
     assert len(listed.model_dump_json(by_alias=True, exclude_none=True)) < 32_000
     for tool in listed.tools:
         hints = tool.annotations
@@ -170,8 +171,6 @@ async def test_the_list_of_tools_is_short_strict_and_described(era: Era, tmp_pat
             hints.idempotent_hint,
             hints.open_world_hint,
         )
-        spelt_out = "other arguments of generate_image" not in tool.description and tool.name != "regenerate"
-        assert tool.input_schema.get("additionalProperties", True) is not spelt_out
         assert all("description" in argument for argument in tool.input_schema["properties"].values())
 
 
@@ -208,7 +207,7 @@ async def test_tools_without_a_picture_answer_structured_content_mirrored_as_tex
             assert result.structured_content == told(result), name
             promised = (listed[name].output_schema or {})["required"]
             assert promised and set(promised) <= set(result.structured_content or {}), name
-    outside = {"search_models", "search_civitai", "download_model"}  # see test_models
+    outside = {"search_models", "download_model"}  # see test_models
     assert {name for name, tool in listed.items() if tool.output_schema} == set(calls) | outside
 
 

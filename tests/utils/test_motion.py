@@ -21,8 +21,8 @@ def grainy(count: int) -> Iterator[Image.Image]:
 
 def test_a_picture_shown_again_and_again_is_frozen() -> None:
     assert motion_of(grey(*[90] * 5)) == Motion(
-        frames=5, difference=0, liveliest=0, still_share=1, longest_still=1, flicker=0, unrest=0, lightness_sd=0,
-        jumps=0, ends=0,
+        frames=5, difference=0, liveliest=0, still_share=1, longest_still=1, flicker=0, back=0, unrest=0,
+        lightness_sd=0, jumps=0, ends=0,
     )  # fmt: skip
     assert motion_of(grainy(4)).frozen
 
@@ -50,11 +50,20 @@ def test_light_that_goes_up_and_down_flickers_and_a_fade_does_not() -> None:
     assert fade.lightness_sd > 0.1
 
 
+def test_colours_that_change_and_come_back_are_told_though_the_lightness_stays() -> None:
+    red, green = (Image.new("RGB", (64, 48), colour) for colour in ((180, 10, 10), (10, 60, 10)))
+    found = motion_of([red, green] * 4)
+    assert found.flicker < 0.002
+    assert found.back == pytest.approx(found.difference)
+    assert motion_of(films.pictures(10)).back == pytest.approx(0, abs=1e-6)
+
+
 def test_a_cut_is_a_jump_and_no_flicker() -> None:
     cut = motion_of([*films.pictures(5), *films.pictures(5, ground=(240, 240, 240))])
     assert (cut.jumps, cut.flicker < 0.005) == (1, True)
     assert motion_of(films.pictures(10)).jumps == 0
-    assert motion_of(grey(*[0, 80, 160, 240])).jumps == 0  # everything always changes as much
+    assert motion_of(grey(0, 80, 160, 240)).jumps == 0  # everything always changes as much
+    assert motion_of(grey(0, 0, 0, 80, 80, 80, 160, 160, 160, 240)).jumps == 0  # the same, each shown thrice
 
 
 def test_the_ends_are_compared() -> None:

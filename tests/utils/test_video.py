@@ -2,9 +2,11 @@
 
 import io
 import random
+import sys
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -149,6 +151,11 @@ def test_animated_pictures_become_videos_at_their_own_pace(form: str) -> None:
     mp4 = video.as_mp4(made)
     assert video.probe(mp4).seconds == pytest.approx(1.0, abs=0.1)
     assert distance(opened(video.frame(mp4, -1)), films.pictures(6)[-1]) < 12
+
+
+def test_a_gif_is_read_while_another_thread_is_importing_pyav(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", ModuleType("av"))  # as it is halfway through its import
+    assert video.probe(films.animated("GIF", [100, 100])).frames == 2
 
 
 def test_stills_are_no_videos() -> None:

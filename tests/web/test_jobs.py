@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes import FakeEngine, mask_png, png
+from tests.utils import films
+from tests.video_kit import FilmEngine
 from tests.web.studio import visited
 from workflows.types import Media
 
@@ -42,6 +44,31 @@ async def test_a_job_takes_its_picture_from_the_gallery(tmp_path: Path) -> None:
         child = await served.app.gallery.find(job.item_ids[0])
     assert (child.parent_id, engine.recipes[0].task, engine.recipes[0].denoise) == (source.id, "img2img", 0.4)
     assert set(engine.inputs[0]) == {"source"}
+
+
+async def test_videos_are_made_of_words_pictures_and_videos_and_sent_in_parts(tmp_path: Path) -> None:
+    engine = FilmEngine()
+    async with visited(tmp_path, items=1, engine=engine) as (client, served):
+        last = served.items[0].id
+        for body in (
+            {"task": "txt2vid", "prompt": "a fox", "frames": 9},
+            {"task": "img2vid", "prompt": "it runs", "motion_strength": 0.5, "input_image": last},
+            {"task": "extend_video", "prompt": "on it runs", "extend_frames": 5, "input_video": ""},
+            {"task": "interpolate", "target_fps": 24, "input_video": ""},
+        ):
+            asked = body | ({"input_video": last} if "input_video" in body else {})
+            begun = await client.post("/api/jobs", json=asked)
+            [last] = (await served.app.studio.wait(begun.json()["job_id"], 20)).item_ids
+        told = (await client.get("/api/images", params={"kind": "video"})).json()["images"]
+        part = await client.get(f"/api/images/{last}/file", headers={"Range": "bytes=0-99"})
+        webm = await asyncio.to_thread(films.timed, [0, 100, 200])
+        sent = await client.post("/api/images", content=webm, headers={"Content-Type": "video/webm"})
+        refused = await client.post("/api/jobs", json={"task": "img2vid", "prompt": "it runs"})
+    assert [recipe.task for recipe in engine.recipes] == ["txt2vid", "img2vid", "extend_video", "interpolate"]
+    assert (len(told), told[0]["kind"], told[0]["image_id"]) == (4, "video", last)
+    assert (part.status_code, part.headers["content-type"], len(part.content)) == (206, "video/mp4", 100)
+    assert (sent.json()["kind"], sent.json()["media_type"]) == ("video", "video/webm")
+    assert refused.status_code == 400
 
 
 async def test_a_mask_that_was_painted_in_the_browser_comes_as_itself(tmp_path: Path) -> None:

@@ -319,13 +319,13 @@ async def test_notes_of_every_picture_are_told_once(tmp_path: Path) -> None:
     assert answer["notes"] == ["Drawn smaller."]
 
 
-async def test_the_time_left_is_told_from_the_second_step_on(tmp_path: Path) -> None:
+async def test_the_time_left_is_told_from_the_second_step_on_but_for_the_last(tmp_path: Path) -> None:
     heard: list[Progress] = []
     async with fake_app(tmp_path) as app:
         job = await app.studio.submit(WISH.but(steps=4))
         await app.studio.wait(job.id, 30, heard.append)
     told = {progress.step: progress.seconds_left is not None for progress in heard if progress.step}
-    assert told == {1: False, 2: True, 3: True, 4: False}
+    assert told == {1: False, 2: True, 3: False, 4: False}
 
 
 async def test_the_files_text_names_task_scheduler_and_loras(tmp_path: Path) -> None:

@@ -11,10 +11,21 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeGraphs
-from tests.workflows.flows.kit import CHECKPOINT, FakeWorkshop, changed, having, node, portrait, retouch, server
+from tests.workflows.flows.kit import (
+    CHECKPOINT,
+    FakeWorkshop,
+    changed,
+    drawn_portrait,
+    having,
+    node,
+    portrait,
+    retouch,
+    server,
+)
+from tests.workflows.flows.test_shelf import png
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound
 from workflows.library import INVALID_STEP, MOST_SAVED, NO_GRAPHS, REFUSED_STEP, VALID_STEP, Library
-from workflows.types import FlowInfo, Problem, Recipe, TemplateInfo
+from workflows.types import FlowInfo, Media, Problem, Recipe, TemplateInfo
 
 GRAPH = {"1": {"class_type": "EmptyImage", "inputs": {"width": 64}}}
 DRAWN = 'flowchart LR\n  n0["EmptyImage"]'
@@ -197,6 +208,32 @@ async def test_the_users_own_are_listed_with_the_templates(tmp_path: Path) -> No
     assert (rows["fox"]["origin"], rows["mine"]["origin"], rows["fox"]["outputs"]) == ("folder", "saved", ["image"])
     assert "it is no JSON" in rows["broken"]["missing"][0]
     assert "costs money" in rows["paid"]["refused"][0]
+
+
+async def test_what_is_missing_is_told_with_where_the_workflow_has_it_from(tmp_path: Path) -> None:
+    url = "https://models.example/gone.safetensors"
+    answer = await library(tmp_path).validate(drawn_portrait(checkpoint="gone.safetensors", url=url))
+    (problem,) = answer["problems"]
+    assert problem["message"].endswith(
+        f"It belongs in the server's folder checkpoints. The workflow says that it is to be had at {url}"
+    )
+    for odd in ("http://models.example/gone", "https://models.example/a b", "javascript:1", f"{url}{'x' * 300}"):
+        answer = await library(tmp_path).validate(drawn_portrait(checkpoint="gone.safetensors", url=odd))
+        assert "to be had" not in answer["problems"][0]["message"]
+
+
+async def test_a_file_with_a_graph_is_taken_as_its_bytes_are(tmp_path: Path) -> None:
+    here, texts = library(tmp_path), {"prompt": json.dumps(portrait())}
+    for content in (
+        json.dumps(portrait()).encode(),
+        b"\xef\xbb\xbf " + json.dumps(drawn_portrait()).encode(),
+        png(**texts),
+    ):
+        ready = await here.prepare(Media(data=content, media_type="application/octet-stream"), {"prompt": "an owl"})
+        assert (ready.recipe.prompt, ready.recipe.workflow_name) == ("an owl", None)
+    for content in (b"", b"{", b"\xff{", b"no graph", png()):
+        with pytest.raises(BadRecipe, match="a file of"):
+            await here.prepare(Media(data=content, media_type="image/png"), {})
 
 
 async def test_a_file_is_looked_at_again_only_when_it_changed(tmp_path: Path) -> None:

@@ -117,6 +117,11 @@ async def test_without_a_pass_the_best_attempt_is_kept_not_the_last() -> None:
     assert (outcome.accepted, outcome.best, outcome.warning) == (False, 2, "Max retries (3) reached")
 
 
+async def test_of_one_round_nobody_says_that_it_was_tried_again() -> None:
+    outcome = await Bench(0.1).run(RECIPE.but(acceptance=Acceptance(retry_limit=1)))
+    assert (len(outcome.attempts), outcome.warning) == (1, "Not tried again: retry_limit is 1")
+
+
 async def test_no_retry_when_retries_are_off() -> None:
     bench = Bench(0.1)
     outcome = await bench.run(RECIPE.but(acceptance=Acceptance(auto_retry=False)))

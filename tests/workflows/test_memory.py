@@ -300,7 +300,7 @@ def test_a_processor_draws_plainly_until_its_memory_is_short() -> None:
     small = replace(SD15, model=10**8, text_encoder=0, vae=0)
     assert plan(small, processor, engine="diffusers").reason.endswith("it fits as it is.")
     short = plan(SDXL, replace(processor, ram_free_gb=8.0), engine="diffusers")
-    assert (short.level, short.available_gb) == ("aggressive", 8.0)
+    assert (short.level, short.need_gb, short.peak_gb, short.available_gb) == ("aggressive", 16.5, 9.7, 8.0)
     assert short.reason == (
         "SDXL needs 16.5 GB at 1024x1024, 8.0 GB of memory are free: even with decoding in tiles it takes 9.7 GB, "
         "so it will probably not fit. Take a smaller model, or a file of this one in fewer bits (fp8, int8, GGUF)."

@@ -17,6 +17,11 @@ def test_before_two_steps_and_after_the_last_nothing_is_said() -> None:
     ]
 
 
+def test_how_long_the_decoding_takes_is_not_guessed_from_steps() -> None:
+    mark = Mark("0/1", 1, 100.0)
+    assert [seconds_left(mark, step, 9, 107.0) for step in (7, 8)] == [2.3, None]
+
+
 def test_loading_before_the_first_step_does_not_count() -> None:
     assert marked(None, "0/1", 0, 50.0) is None
     mark = marked(marked(None, "0/1", 0, 50.0), "0/1", 1, 100.0)

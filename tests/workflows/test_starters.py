@@ -6,7 +6,7 @@ import pytest
 
 from workflows.errors import NotFound
 from workflows.families import families
-from workflows.starters import Machine, propose, starter, starters
+from workflows.starters import Machine, for_video, propose, starter, starters
 
 LAPTOP = Machine(ram_gb=16, disk_gb=100)
 GAMER = Machine(gpu="RTX", gpu_gb=16, ram_gb=32, disk_gb=200)
@@ -61,3 +61,11 @@ def test_every_starter_is_of_a_known_family_and_drawn_by_its_engine() -> None:
         )
         assert drawn, one.name
         assert all(reference.startswith("hf:") for reference in one.references)
+
+
+def test_a_video_model_is_proposed_from_the_very_memory_that_it_wants() -> None:
+    films = [one for one in starters() if one.video]
+    best = films[0]
+    assert for_video(best.gpu_gb) is best
+    assert for_video(best.gpu_gb - 0.1).gpu_gb < best.gpu_gb
+    assert for_video(None) is for_video(0.5) is min(films, key=lambda one: one.gpu_gb)

@@ -221,6 +221,21 @@ async def test_a_job_that_keeps_taking_the_process_down_is_given_up(tmp_path: Pa
     assert "3 starts" in job.fault.message
 
 
+async def test_one_that_somebody_takes_up_by_its_name_is_given_as_many_starts_as_they_have_patience(
+    tmp_path: Path,
+) -> None:
+    job_id = ""
+    for _ in range(4):
+        engine = FakeEngine(gate=asyncio.Event())
+        async with fake_app(tmp_path, engine=engine) as app:
+            job_id = job_id or (await app.studio.submit(WISH)).id
+            await app.studio.resume(job_id, patient=True)
+            await engine.started.wait()
+    async with fake_app(tmp_path) as app:
+        await app.studio.resume(job_id, patient=True)
+        assert (await app.studio.wait(job_id, 30)).state == "succeeded"
+
+
 async def test_a_neighbours_job_is_left_alone_and_can_be_watched(tmp_path: Path) -> None:
     engine = FakeEngine(gate=asyncio.Event())
     async with fake_app(tmp_path, engine=engine) as mine:

@@ -36,6 +36,10 @@ class BadVideo(ValueError):
     """These bytes are no video that can be used; the text says why."""
 
 
+class TooLarge(BadVideo):
+    """A video that is beyond what is read here: bytes, edges, time or frames. Nothing is said of its wholeness."""
+
+
 class PyAvMissing(ImportError):
     """PyAV (the package `av`) is not installed."""
 
@@ -93,7 +97,7 @@ def sniff_video(data: bytes) -> str | None:
 def opened(data: bytes) -> Generator[Reel]:
     """The video, to be read inside the block. Raises BadVideo, PyAvMissing."""
     if len(data) > MAX_BYTES:
-        raise BadVideo(f"the file has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+        raise TooLarge(f"the file has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
     kind = sniff_video(data)
     if kind is None:
         raise BadVideo("the bytes are not an MP4, a WebM, or an animated GIF or WebP")
@@ -131,9 +135,9 @@ def readable() -> Generator[None]:
 
 
 def broken() -> tuple[type[Exception], ...]:
-    """What readers raise at damaged files; PyAV is not imported for it."""
-    av: Any = sys.modules.get("av")
-    return _BROKEN if av is None else (*_BROKEN, av.FFmpegError)
+    """What readers raise at damaged files; PyAV is not imported for it, and another thread may be about to."""
+    own = getattr(sys.modules.get("av"), "FFmpegError", None)
+    return _BROKEN if own is None else (*_BROKEN, own)
 
 
 def _first_line(error: BaseException) -> str:
@@ -143,17 +147,17 @@ def _first_line(error: BaseException) -> str:
 
 def check_size(size: tuple[int, int]) -> None:
     if not 0 < min(size) <= max(size) <= MAX_EDGE:
-        raise BadVideo(f"its frames are {size[0]} x {size[1]}; edges of 1 to {MAX_EDGE} pixels are read")
+        raise TooLarge(f"its frames are {size[0]} x {size[1]}; edges of 1 to {MAX_EDGE} pixels are read")
 
 
 def _check_time(seconds: float) -> None:
     if seconds > MAX_SECONDS:
-        raise BadVideo(f"it is longer than {MAX_SECONDS:g} seconds")
+        raise TooLarge(f"it is longer than {MAX_SECONDS:g} seconds")
 
 
 def _check_count(count: int) -> None:
     if count > MAX_FRAMES:
-        raise BadVideo(f"it has more than {MAX_FRAMES:,} frames")
+        raise TooLarge(f"it has more than {MAX_FRAMES:,} frames")
 
 
 class _Film:

@@ -156,16 +156,19 @@ def _hires_notes(recipe: Recipe, setup: Setup) -> Iterable[str]:
         )
 
 
-def planned(chosen: Candidate, recipe: Recipe, inventory: Inventory) -> tuple[Template, dict[str, str]]:
+def planned(
+    chosen: Candidate, recipe: Recipe, inventory: Inventory, plan: Template | None = None
+) -> tuple[Template, dict[str, str]]:
     """The template and the further files by slot. Raises EngineUnavailable for a file that is not there."""
-    plan = _template(chosen, recipe)
+    plan = plan or template_for(chosen, recipe)
     parts, missing = _components(plan, chosen.family, inventory)
     if missing:
         raise EngineUnavailable(_lacking(chosen, missing, inventory))
     return plan.with_encoders(len([slot for slot in parts if slot.startswith("clip_")])), parts
 
 
-def _template(chosen: Candidate, recipe: Recipe) -> Template:
+def template_for(chosen: Candidate, recipe: Recipe) -> Template:
+    """The template that draws this with that model. Raises EngineUnavailable where there is none."""
     family, profile = chosen.family.comfyui, chosen.family.profile
     films = recipe.task in VIDEOS
     if family.templates and chosen.family.video is not films:

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from workflows.drawing.inventory import Inventory
     from workflows.drawing.setup import Thrift
     from workflows.families import Family, Speed
-    from workflows.template import Template
+    from workflows.template import Spot, Template
     from workflows.types import Recipe
 
 QUICKLY = frozenset({"fast", "balanced"})
 """Qualities for which LoRAs for few steps are taken where they are installed."""
+SECOND_PASS = ("enlarger", "quick")
+"""Slots of the files that only a second pass, at full size, needs."""
 FEW = 8
 """So few steps make a video only with such LoRAs."""
 WEBP: Mapping[str, object] = {"lossless": False, "quality": 90, "method": "default"}
@@ -107,15 +109,16 @@ def fit_video(chosen: Candidate, recipe: Recipe, inventory: Inventory, thrift: T
     Raises EngineUnavailable for what is not installed, and for a file that is for another task or lacks its twin;
     BadRecipe for what no video takes.
     """
-    from workflows.drawing.fitting import check_nodes, loras_of, model_notes, planned, smaller_of, unheard
+    from workflows.drawing.fitting import check_nodes, loras_of, model_notes, smaller_of, unheard
 
     _refuse_guides(recipe)
     _check_role(chosen, recipe, inventory)
     first, second = _halves(chosen, recipe, inventory)
     quick = quick_for(recipe, chosen.family, inventory)
-    chosen = replace(chosen, file=first, family=quick.of(chosen.family) if quick else chosen.family)
+    plain = chosen.family
+    chosen = replace(chosen, file=first, family=quick.of(plain) if quick else plain)
     family = chosen.family
-    plan, parts = planned(chosen, recipe, inventory)
+    plan, parts, pass_notes = _planned(chosen, recipe, inventory)
     plan, saved_notes = _saved(plan, inventory)
     check_nodes(plan, recipe, chosen, inventory)
     sampler, scheduler, sampling_notes = sampling_for(recipe, family, inventory)
@@ -123,16 +126,16 @@ def fit_video(chosen: Candidate, recipe: Recipe, inventory: Inventory, thrift: T
     stacks, half_notes = _stacks(loras, quick, bool(second), inventory)
     model, smaller = smaller_of(chosen, plan, inventory) if thrift.small_weights else (first, {})
     if second:
-        other = replace(chosen, file=second)
-        second = smaller_of(other, plan, inventory)[0] if thrift.small_weights else second
-        parts |= {"model_2": second}
+        twin = replace(chosen, file=second)
+        parts |= {"model_2": smaller_of(twin, plan, inventory)[0] if thrift.small_weights else second}
     notes = (
         *model_notes(chosen, plan, parts),
-        *unheard(recipe, family, plan),
+        *unheard(recipe, plain, plan),
         *sampling_notes,
         *lora_notes,
         *half_notes,
-        *(_quick_note(quick, recipe) if quick else ()),
+        *(_quick_notes(quick, recipe, plain) if quick else ()),
+        *pass_notes,
         *saved_notes,
         *_notes(recipe, family, plan),
     )
@@ -214,6 +217,35 @@ def _halves(chosen: Candidate, recipe: Recipe, inventory: Inventory) -> tuple[st
     return (chosen.file, other) if half == "high" else (other, chosen.file)
 
 
+def _planned(
+    chosen: Candidate, recipe: Recipe, inventory: Inventory
+) -> tuple[Template, dict[str, str], tuple[str, ...]]:
+    """The template, the further files, and a note where what a second pass needs is not installed: one is drawn."""
+    from workflows.drawing.fitting import files_in, first_of, planned, template_for, told_source
+
+    plan, comfyui = template_for(chosen, recipe), chosen.family.comfyui
+    wants = {slot: comfyui.parts[slot] for slot in SECOND_PASS if slot in plan.slots}
+    lost = [slot for slot, of in wants.items() if first_of(of[1:], files_in(of[0], inventory)) is None]
+    if not lost:
+        return *planned(chosen, recipe, inventory), ()
+    gets = [f"{told_source(comfyui.get.get(slot, ''))} in the folder {wants[slot][0]}" for slot in lost]
+    told = f"Drawn in one pass at full size, with less detail: the second one needs {' and '.join(gets)}."
+    return *planned(chosen, recipe, inventory, one_pass(plan)), (told,)
+
+
+def one_pass(plan: Template) -> Template:
+    """A template of two passes without its second: the first draws at full size, and is decoded."""
+    graph = plan.graph.but("decode", samples=["apart", 0]).but("heard", samples=["apart", 1])
+    if "latent_2" in graph:  # the first picture is held as the last pass would hold it
+        graph = graph.but("latent", strength=graph["latent_2"].inputs["strength"])
+    graph = graph.trimmed("save")
+    slots: dict[str, tuple[Spot, ...]] = {}
+    for slot, spots in plan.slots.items():
+        name = slot.removeprefix("half_")
+        slots[name] = (*slots.get(name, ()), *(spot for spot in spots if spot[0] in graph))
+    return replace(plan, graph=graph, slots={slot: spots for slot, spots in slots.items() if spots and slot != "hold"})
+
+
 def _saved(plan: Template, inventory: Inventory) -> tuple[Template, tuple[str, ...]]:
     """The template; on an old server that cannot write MP4, ending in an animated WebP, without sound."""
     if inventory.has("CreateVideo", "SaveVideo") or not inventory.has("SaveAnimatedWEBP"):
@@ -265,11 +297,14 @@ def _with_twins(loras: Sequence[LoraUse], inventory: Inventory) -> tuple[list[Lo
 # ------------------------------------------------------------------ notes
 
 
-def _quick_note(quick: Quick, recipe: Recipe) -> Iterable[str]:
+def _quick_notes(quick: Quick, recipe: Recipe, plain: Family) -> Iterable[str]:
     if quick.files and not quick.speed.needed:
         yield (
             f"Drawn in few steps with {' and '.join(quick.files)}; quality high or more steps than {FEW} draw without."
         )
+    if recipe.negative and plain.profile.negatives and not quick.of(plain).profile.negatives:
+        also = "" if quick.speed.needed else "; quality high reads one"
+        yield f"In few steps no negative prompt is read: it was left out{also}."
 
 
 def _notes(recipe: Recipe, family: Family, plan: Template) -> Iterable[str]:

@@ -6,8 +6,9 @@ that the editor makes while it sends (drawn masks, 3D views, random words in bra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from workflows.drawing.inventory import spelled
@@ -43,6 +44,7 @@ MOST_TRIES = 200_000
 MOST_NOTES = 40
 MOST_NEAR = 12
 """Missing classes for which like ones are sought."""
+MOST_KEPT = 500
 BESIDE = frozenset({"videopreview", "control_after_generate", "upload"})
 """What files that keep values by name have among them that is no input."""
 
@@ -95,9 +97,15 @@ def _unknown(flat: Flat, inventory: Inventory) -> list[Problem]:
         if one.node.kind not in inventory.classes:
             lacking.setdefault(one.node.kind, []).append(one)
     return [
-        _lacking(kind, several, nearest(kind, inventory.classes) if at < MOST_NEAR else ())
+        _lacking(kind, several, _near(kind, tuple(inventory.classes)) if at < MOST_NEAR else ())
         for at, (kind, several) in enumerate(lacking.items())
     ]
+
+
+@lru_cache(MOST_KEPT)
+def _near(kind: str, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Kept, as many files lack the same class, and seeking takes a hundredth of a second."""
+    return nearest(kind, classes)
 
 
 def _lacking(kind: str, several: list[FlatNode], near: tuple[str, ...]) -> Problem:
@@ -184,10 +192,19 @@ def _told(one: FlatNode, fitted: Filled) -> Iterator[str]:
     shown = f"{one.name} ({node.kind})"
     if not fitted.sure:
         yield f"The values of {shown} do not fit the server's class; they stand where they fit best: look at them."
+    taken = {name: value for name, value in fitted.values.items() if node.named.get(name) == value}
+    differing = [name for name, value in taken.items() if _differs(value, node.values)]
+    if node.values and differing:
+        yield f"The file has two values of {shown} for {', '.join(differing)}: those with a name stand, not the row's."
     guessed = [name for name in fitted.defaults if name not in one.reads and (node.values or node.named)]
     values = ", ".join(f"{name} {str(fitted.values[name])[:40]!r}" for name in guessed if name in fitted.values)
     if values:
         yield f"The file has no value that fits {shown} for some inputs; the defaults stand: {values}."
+
+
+def _differs(value: Any, row: Sequence[Any]) -> bool:
+    """Whether a value that the file has by name is none of those it has in a row, as after an edit of the row alone."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and value not in row
 
 
 # ------------------------------------------------------------------ around

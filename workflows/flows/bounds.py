@@ -49,14 +49,15 @@ COUNTS: Mapping[str, int] = {
 _Table = Mapping[str, Any]
 
 
-def document(text: str) -> object:
-    """The JSON that a workflow's text is. Raises BadRecipe."""
+def document(text: str, name: str | None = None) -> object:
+    """The JSON that a workflow's text is; `name`: of its file. Raises BadRecipe."""
     if len(text) > MOST_BYTES:
         raise BadRecipe("workflow", f"{len(text):,} characters", f"at most {MOST_BYTES:,} are read")
     try:
         return cast(object, json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise BadRecipe("workflow", text, f"it is no JSON ({error}); export it with 'Export (API)'") from error
+        step = "save it from ComfyUI anew, with Save or with Export (API)"
+        raise BadRecipe("workflow", name or text, f"it is no JSON ({error}); {step}") from error
 
 
 def check_document(found: object) -> None:

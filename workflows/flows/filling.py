@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from workflows.flows.rules import FILE, PREFIXES, borrowed
 from workflows.flows.understanding import Flow, at_work, faults
 from workflows.flows.words import check_words
 from workflows.graph import Graph
-from workflows.inputs import Given
+from workflows.inputs import Given, argument_of
 from workflows.types import MAX_FILES, MAX_PROMPT, MAX_SEED, Acceptance, FlowInfo, FlowInput, Media, Recipe
 from workflows.types.values import now
 
@@ -50,12 +50,27 @@ class Prepared:
     pictures: Mapping[str, Given]
     info: FlowInfo
     notes: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Inputs by the roles of the files that were given for them."""
+
+    @property
+    def told(self) -> str:
+        """The notes as one text; of many the first."""
+        return _told(self.notes)
+
+    def named(self, error: BadRecipe) -> BadRecipe:
+        """What is wrong with a file, by the name of the input that it was given for."""
+        for role, name in self.files.items():
+            if error.argument == argument_of(role):
+                return BadRecipe(name, self.pictures[role], error.allowed)
+        return error
 
 
 @dataclass(frozen=True)
 class _Filled:
     graph: Graph
-    files: tuple[Given, ...]
+    files: Mapping[str, Given]
+    """By the names of the inputs."""
     notes: tuple[str, ...]
 
 
@@ -71,7 +86,7 @@ def prepared(flow: Flow, info: FlowInfo, given: Mapping[str, object], rules: Con
         raise _rejected(flow.problems)
     filled = _filled(flow, given)
     working = at_work(filled.graph, flow.inventory)
-    if problems := faults(working, flow.inventory):
+    if problems := faults(working, flow.inventory, flow.models):
         raise _rejected(problems)
     if foreign := borrowed(working, flow.inventory):
         raise GraphRejected(f"These inputs read files that are neither given nor on the server: {', '.join(foreign)}.")
@@ -79,9 +94,11 @@ def prepared(flow: Flow, info: FlowInfo, given: Mapping[str, object], rules: Con
     check_words(rules, working, flow.inventory, recipe.cfg, recipe.model)
     graph = _renamed(working)
     text = json.dumps(graph.as_prompt(), ensure_ascii=False, allow_nan=False)
-    files = {f"file_{number}": one for number, one in enumerate(filled.files, 1)}
-    pictures: dict[str, Given] = {"workflow": Media(data=text.encode(), media_type="application/json"), **files}
-    return Prepared(recipe=recipe, pictures=pictures, info=info, notes=(*flow.notes, *filled.notes))
+    files = {f"file_{number}": name for number, name in enumerate(filled.files, 1)}
+    pictures: dict[str, Given] = {role: filled.files[name] for role, name in files.items()}
+    pictures["workflow"] = Media(data=text.encode(), media_type="application/json")
+    notes = (*filled.notes, *flow.notes)
+    return Prepared(recipe=recipe, pictures=pictures, info=info, notes=notes, files=files)
 
 
 def _rejected(problems: Sequence[Any]) -> GraphRejected:
@@ -102,23 +119,23 @@ def _filled(flow: Flow, given: Mapping[str, object]) -> _Filled:
     assert flow.graph is not None
     known = {one.name: one for one in flow.inputs}
     _check_names(given, known)
-    graph, files, notes = flow.graph, list[Given](), list[str]()
+    graph, files, notes = flow.graph, dict[str, Given](), list[str]()
     for one in flow.inputs:
         if one.name not in given or given[one.name] is None:
             notes += _kept(one)
             continue
         value = value_of(one, given[one.name])
         if one.kind in FILES:
-            files.append(value)
+            files[one.name] = value
             value = f"{FILE}file_{len(files)}"
         elif one.role == "seed" and value == ANY_SEED:
             value = secrets.randbelow(MAX_SEED + 1)
             notes.append(f"{one.name} was drawn: {value}.")
-        for node, field in one.spots:
-            graph = graph.but(node, **{field: value})
+        for node, place in one.spots:
+            graph = graph.but(node, **{place: value})
     if len(files) > MAX_FILES:
         raise BadRecipe("inputs", f"{len(files)} files", f"a workflow reads at most {MAX_FILES}")
-    return _Filled(graph, tuple(files), tuple(notes))
+    return _Filled(graph, files, tuple(notes))
 
 
 def _check_names(given: Mapping[str, object], known: Mapping[str, FlowInput]) -> None:
@@ -162,10 +179,10 @@ def _recipe(flow: Flow, graph: Graph, name: str) -> Recipe:
         workflow_name=None if name == UNNAMED else name[:200],
         acceptance=Acceptance(auto_retry=False),
     )
-    for role, field in FIELDS.items():
+    for role, named in FIELDS.items():
         one = next((one for one in flow.inputs if one.role == role), None)
         if one is not None:
-            recipe = _with(recipe, field, _value(one, graph))
+            recipe = _with(recipe, named, _value(one, graph))
     return recipe
 
 

@@ -10,8 +10,9 @@ from typing import Any, cast
 from workflows.errors import BadRecipe, EngineUnavailable, NotFound
 from workflows.flows.bounds import document
 from workflows.flows.filling import UNNAMED
-from workflows.flows.shelf import MOST_NAME, Opened, Shelf, bare, opened
+from workflows.flows.shelf import MOST_NAME, Opened, Shelf, bare, opened, opened_file
 from workflows.ports import Workshop
+from workflows.types import Media
 
 ItemGraph = Callable[[str], Awaitable[Mapping[str, Any] | None]]
 """The graph of a gallery item; None where there is no such item, or no graph in it."""
@@ -29,6 +30,8 @@ class Finder:
 
     async def open(self, workflow: object, templates: Collection[str] = ()) -> Opened:
         """What the caller means. Raises BadRecipe, NotFound, GraphRejected, EngineUnavailable."""
+        if isinstance(workflow, Media):
+            return await asyncio.to_thread(opened_file, workflow.data, UNNAMED)
         given = await asyncio.to_thread(parsed, workflow)
         if not isinstance(given, str):
             return Opened(UNNAMED, bare(given))
@@ -80,6 +83,8 @@ def check_name(name: str) -> None:
 
 def parsed(workflow: object) -> object:
     """JSON text as what it says; everything else as it is. Raises BadRecipe."""
+    if isinstance(workflow, Media):
+        return workflow
     if workflow is not None and not isinstance(workflow, str | Mapping):
         raise BadRecipe("workflow", workflow, "it is a graph (an object in API format) or a workflow's name")
     if not isinstance(workflow, str) or not workflow.lstrip().startswith(("{", "[")):

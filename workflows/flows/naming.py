@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 
 MOST_NAME = 40
 MOST_TOOL = 60
@@ -28,10 +28,20 @@ def unlike(wish: str, taken: Collection[str], most: int = MOST_NAME) -> str:
     return name
 
 
-def tool_names(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
-    """A tool's name for each workflow: run_..., at most 60 of a-z, 0-9 and _, none of them in `taken`."""
-    given: dict[str, str] = {}
-    for name in names:
-        wish = f"run_{slug(name, MOST_TOOL - 4, 'workflow')}"
-        given[name] = unlike(wish, {*taken, *given.values()}, MOST_TOOL)
-    return given
+def tool_names(
+    names: Collection[str], taken: Collection[str] = (), before: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """A tool's name for each workflow: run_..., at most 60 of a-z, 0-9 and _, none of them in `taken`.
+
+    What has a name from `before` keeps it, and of several that wish the same one that is called so gets it: a file
+    that comes besides takes no tool away.
+    """
+    given = {name: kept for name, kept in (before or {}).items() if name in names and kept not in taken}
+    for name in sorted(names, key=lambda one: one != _wish(one)):
+        if name not in given:
+            given[name] = unlike(f"run_{_wish(name)}", {*taken, *given.values()}, MOST_TOOL)
+    return {name: given[name] for name in names}
+
+
+def _wish(name: str) -> str:
+    return slug(name, MOST_TOOL - 4, "workflow")

@@ -5,6 +5,7 @@ A name is looked up among the files that were found, so that no name leads out o
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,9 +109,7 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 def _shelved(name: str, path: Path, root: Path) -> Shelved:
     try:
         if not path.resolve(strict=True).is_relative_to(root):
-            return Shelved(
-                name, path, root, (0, 0), "It is a link to a file outside the folder, which is not followed."
-            )
+            return Shelved(name, path, root, (0, 0), LINKED)
         seen = path.stat()
     except (OSError, RuntimeError) as error:
         return Shelved(name, path, root, (0, 0), f"It cannot be opened ({type(error).__name__}).")
@@ -130,11 +129,16 @@ def opened(one: Shelved) -> Opened:
         raise BadRecipe("workflow", one.name, f"it cannot be read ({error.strerror})") from error
     if one.path.suffix.lower() != ".json":
         return Opened(one.name, _in_metadata(one.name, content), "folder")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadRecipe("workflow", one.name, "it is no text in UTF-8") from error
-    return Opened(one.name, bare(document(text)), "folder")
+    return Opened(one.name, _in_text(one.name, content), "folder")
+
+
+def opened_file(content: bytes, name: str) -> Opened:
+    """The graph in a file that a caller has: JSON, or a picture or video that was made with one. Raises BadRecipe."""
+    shown = f"a file of {len(content):,} bytes"
+    if len(content) > MOST_PICTURE:
+        raise BadRecipe("workflow", shown, f"at most {MOST_PICTURE:,} bytes are read")
+    begins = content[:200].removeprefix(codecs.BOM_UTF8).lstrip()
+    return Opened(name, _in_text(shown, content) if begins[:1] in {b"{", b"["} else _in_metadata(shown, content))
 
 
 def _content(one: Shelved) -> bytes:
@@ -146,6 +150,13 @@ def _content(one: Shelved) -> bytes:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     with os.fdopen(handle, "rb") as file:
         return file.read(most + 1)[:most]
+
+
+def _in_text(name: str, content: bytes) -> Mapping[str, Any]:
+    try:
+        return bare(document(content.decode("utf-8-sig"), name))
+    except UnicodeDecodeError as error:
+        raise BadRecipe("workflow", name, "it is no text in UTF-8") from error
 
 
 def _in_metadata(name: str, content: bytes) -> Mapping[str, Any]:

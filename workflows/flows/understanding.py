@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workflows.drawing import checking
-from workflows.editor import converted, is_editors, named_spots
+from workflows.editor import Converted, StatedModel, converted, is_editors, named_spots
 from workflows.errors import GraphRejected
 from workflows.flows.bounds import check_document, check_graph, check_unfolded, ill_values, kinds_of
 from workflows.flows.diagram import mermaid
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_PROBLEMS = 30
 """That are looked for: each is told with near names, which takes time."""
+MOST_ADDRESS = 300
+"""Characters of an address that is told on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,8 @@ class Flow:
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    given: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    models: tuple[StatedModel, ...] = ()
+    """Files that its author says it needs."""
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -66,32 +69,29 @@ class Flow:
 def understood(body: Mapping[str, Any], inventory: Inventory, allowed: Collection[str] = ()) -> Flow:
     """The workflow on this server. What it cannot be read for is among its problems. Raises BadRecipe for giants."""
     check_document(body)
-    notes: tuple[str, ...] = ()
-    named: Mapping[str, Any] = {}
     try:
-        if is_editors(body) and inventory.classes:
-            graph, notes, named = _converted(body, inventory)
-        else:
-            graph = Graph.read(body)
-        check_graph(graph)
-        if not is_editors(body):
-            named, notes = named_spots(graph, inventory)
+        found = _read(body, inventory)
     except GraphRejected as error:
-        found = error.problems or (Problem(node="", message=str(error)),)
+        faulty = error.problems or (Problem(node="", message=str(error)),)
         refused = tuple(refused_kinds(kinds_of(body), inventory, allowed)) if is_editors(body) else ()
-        return Flow(graph=None, inventory=inventory, problems=tuple(found)[:MOST_PROBLEMS], refusals=refused)
-    return _looked_at(graph, inventory, allowed, notes, named)
+        return Flow(graph=None, inventory=inventory, problems=tuple(faulty)[:MOST_PROBLEMS], refusals=refused)
+    return _looked_at(found, inventory, allowed)
 
 
-def _converted(body: Mapping[str, Any], inventory: Inventory) -> tuple[Graph, tuple[str, ...], Mapping[str, Any]]:
-    check_unfolded(body)
-    found = converted(body, inventory)
-    return found.graph, tuple(found.notes), found.named
+def _read(body: Mapping[str, Any], inventory: Inventory) -> Converted:
+    if is_editors(body) and inventory.classes:
+        check_unfolded(body)
+        found = converted(body, inventory)
+        check_graph(found.graph)
+        return found
+    graph = Graph.read(body)
+    check_graph(graph)
+    named, notes = named_spots(graph, inventory)
+    return Converted(graph, notes, named)
 
 
-def _looked_at(
-    graph: Graph, inventory: Inventory, allowed: Collection[str], notes: tuple[str, ...], named: Mapping[str, Any]
-) -> Flow:
+def _looked_at(read: Converted, inventory: Inventory, allowed: Collection[str]) -> Flow:
+    graph, notes = read.graph, read.notes
     found = tuple(refusals(graph, inventory, allowed))
     strange = [kind for kind in unknown(graph, inventory) if kind not in allowed]
     if strange:
@@ -101,12 +101,26 @@ def _looked_at(
     return Flow(
         graph=graph,
         inventory=inventory,
-        inputs=() if loop or not inventory.classes else find_inputs(working, inventory, named),
-        problems=faults(graph, inventory),
+        inputs=() if loop or not inventory.classes else find_inputs(working, inventory, read.named),
+        problems=faults(graph, inventory, read.models),
+        models=read.models,
         refusals=found,
         notes=notes,
         outputs=tuple(dict.fromkeys(_outputs(working, inventory))),
     )
+
+
+def _with_address(problem: Problem, models: Collection[StatedModel]) -> Problem:
+    """A file that is missing, with where the workflow's author says that it is to be had."""
+    bare = problem.value.replace("\\", "/").rpartition("/")[2]
+    found = next((one for one in models if one.name == bare and _is_address(one.url)), None)
+    if found is None:
+        return problem
+    return problem.but(message=f"{problem.message} The workflow says that it is to be had at {found.url}")
+
+
+def _is_address(url: str) -> bool:
+    return url.startswith("https://") and len(url) <= MOST_ADDRESS and url.isprintable() and " " not in url
 
 
 def at_work(graph: Graph, inventory: Inventory) -> Graph:
@@ -120,8 +134,12 @@ def _is_output(kind: str, inventory: Inventory) -> bool:
     return known is not None and known.is_output
 
 
-def faults(graph: Graph, inventory: Inventory) -> tuple[Problem, ...]:
+def faults(graph: Graph, inventory: Inventory, models: Collection[StatedModel] = ()) -> tuple[Problem, ...]:
     """Every fault that the server would find, and values that no server should be sent."""
+    return tuple(_with_address(one, models) for one in _faults(graph, inventory))
+
+
+def _faults(graph: Graph, inventory: Inventory) -> tuple[Problem, ...]:
     ill = ill_values(graph)
     if not inventory.classes or len(ill) > MOST_PROBLEMS:
         return tuple(ill[:MOST_PROBLEMS])

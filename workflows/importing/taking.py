@@ -18,6 +18,7 @@ from utils import metadata
 from utils.content_validator import embedded_texts
 from utils.images import BadPicture, sha256
 from utils.metadata import Stamp
+from workflows.clips import facts_of
 from workflows.content import ContentRules
 from workflows.errors import NotFound, Refused, StorageError
 from workflows.families import family
@@ -27,13 +28,16 @@ from workflows.importing.draft import Foreign
 from workflows.importing.reading import OWN, read_recipe
 from workflows.importing.values import text
 from workflows.importing.wholeness import SUFFIXES, Whole, looked_at
+from workflows.judges.panel import Panel
 from workflows.ports import Filing, Items, Judge, Store
-from workflows.types import Item, Media, Recipe, Verdict, new_id
+from workflows.types import VIDEOS, Acceptance, Item, Media, Recipe, Verdict, new_id
 
 NAMESPACE = UUID("6c1d0c1e-0c63-5f43-9d0e-6d2f9c3f6a11")
 """Ids of imported items are made of it and the file's SHA-256, so that two processes cannot file one file twice."""
 FILE = "file"
 """Source of a picture that does not say which program made it."""
+ORIGINAL = "original_sha256"
+"""In `Item.facts`, of a file that is kept as another: the digest of what came, by which it is known again."""
 MOST_NAME = 80
 MOST_LOOKING = 2
 """Files decoded at once: each may take 256 MB."""
@@ -52,10 +56,12 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True)
 class Read:
-    """All that is known of a file before it is filed."""
+    """All that is known of a file before it is filed. `kept`: what is filed of it, with its own digest."""
 
     whole: Whole
     digest: str
+    kept: bytes
+    kept_digest: str
     foreign: Foreign | None
     words: tuple[str, ...]
 
@@ -76,7 +82,7 @@ class Imports:
         """The item of these bytes: a new one, or the one that is there, out of the trash if it lay there.
 
         `name`: the file's own, for the key and the facts. `tags` go with a new item. Raises BadRecipe for what is no
-        whole PNG, JPEG, WebP or MP4, Refused for what the content rules forbid, StorageError.
+        whole PNG, JPEG, WebP, MP4, WebM or animated GIF, Refused for what the content rules forbid, StorageError.
         """
         return (await self.taken(media, name, tags=tags))[0]
 
@@ -87,11 +93,11 @@ class Imports:
         if (there := await self._there(read)) is not None:
             return there, False
         added = retagged((), tags, ())
-        verdicts = await self._admit(read, media)
-        item = _item(read, len(media.data), name, verdicts)
+        verdicts = await self._admit(read)
+        item = _item(read, name, verdicts)
         item = item.but(tags=retagged(item.tags, added, ()), parent_id=await self._parent(item))
         try:
-            await self._file(item, media, read.whole.poster)
+            await self._file(item, read)
         except StorageError:
             # Another import of the same bytes may have been faster; then its item is the answer.
             there = await self._there(read)
@@ -101,11 +107,11 @@ class Imports:
         self.on_change()
         return item, True
 
-    async def _file(self, item: Item, media: Media, poster: bytes | None) -> None:
+    async def _file(self, item: Item, read: Read) -> None:
         """Files and row, or none of them."""
-        files = {item.key: Media(data=media.data, media_type=item.media_type)}
-        if poster is not None:
-            files[item.facts[POSTER]] = Media(data=poster, media_type="image/png")
+        files = {item.key: Media(data=read.kept, media_type=item.media_type)}
+        if read.whole.poster is not None:
+            files[item.facts[POSTER]] = Media(data=read.whole.poster, media_type="image/png")
         try:
             for key, kept in files.items():
                 await self.gallery.store.put(key, kept)
@@ -121,7 +127,7 @@ class Imports:
         own = text(read.foreign.record.get("id"), 100) if read.foreign else ""
         for known in (_id_of(read.digest), own):
             item = await self.gallery.items.get(known) if known else None
-            if item is None or item.sha256 != read.digest:
+            if item is None or read.digest not in {item.sha256, item.facts.get(ORIGINAL)}:
                 continue
             if item.deleted is None:
                 return item
@@ -133,18 +139,21 @@ class Imports:
                 ) from error
         return None
 
-    async def _admit(self, read: Read, media: Media) -> tuple[Verdict, ...]:
-        """The content rules' word on its words, and the gate's on its pixels. Raises Refused."""
+    async def _admit(self, read: Read) -> tuple[Verdict, ...]:
+        """The content rules' word on its words, and the gate's on its pixels: of a video, on some of its frames. Raises
+        Refused."""
         recipe = read.foreign.recipe if read.foreign else Recipe(task="unknown")
         await asyncio.to_thread(self.rules.check, recipe, read.words)
-        if self.gate is None or read.whole.kind != "image":
+        if self.gate is None:
             return ()
-        shown = Media(data=media.data, media_type=read.whole.media_type)
+        shown = Media(data=read.kept, media_type=read.whole.media_type)
         profile = (await asyncio.to_thread(family, "unknown")).profile
-        (verdict,) = await self.gate.judge([shown], recipe, profile)
-        if verdict.barred:
-            raise Refused(f"The picture may not be kept here. {verdict.reason}")
-        return (verdict,) if verdict.passed is not None else ()
+        panel, asked = Panel(judges=[self.gate], gate=self.gate), recipe.but(acceptance=Acceptance())
+        (said,) = await panel.verdicts([shown], asked, profile)
+        if barred := next((verdict for verdict in said if verdict.barred), None):
+            noun = "video" if read.whole.kind == "video" else "picture"
+            raise Refused(f"The {noun} may not be kept here. {barred.reason}")
+        return tuple(verdict for verdict in said if verdict.passed is not None)
 
     async def _parent(self, item: Item) -> str | None:
         """The parent that our own stamp names, where it is in this gallery."""
@@ -159,9 +168,17 @@ def _read(content: bytes, name: str) -> Read:
     foreign = read_recipe(stamp_of(content))
     if foreign and whole.kind == "video":
         foreign = _not_drawn(foreign)
-    words = embedded_texts(content) if whole.kind == "image" else ()
+    words = embedded_texts(content)
     told = (foreign.recipe.prompt,) if foreign and foreign.recipe.prompt else ()
-    return Read(whole=whole, digest=sha256(content), foreign=foreign, words=tuple(dict.fromkeys((*words, *told))))
+    digest, kept = sha256(content), whole.converted or content
+    return Read(
+        whole=whole,
+        digest=digest,
+        kept=kept,
+        kept_digest=sha256(kept) if whole.converted else digest,
+        foreign=foreign,
+        words=tuple(dict.fromkeys((*words, *told))),
+    )
 
 
 def stamp_of(content: bytes) -> Stamp:
@@ -173,13 +190,15 @@ def stamp_of(content: bytes) -> Stamp:
 
 
 def _not_drawn(foreign: Foreign) -> Foreign:
-    """A video's recipe is kept for its words: nothing here draws videos."""
+    """Another program's settings of a video are read as those of a picture: its recipe is kept for its words."""
+    if foreign.program == OWN and foreign.recipe.task in {*VIDEOS, "workflow"}:
+        return foreign
     recipe = foreign.recipe.but(task="unknown")
-    notes = (*foreign.notes, "Videos are kept and shown; this version draws none.")
+    notes = (*foreign.notes, "Of another program's video the words and the graph are kept, and no other settings.")
     return replace(foreign, recipe=recipe, rendered=recipe, notes=notes)
 
 
-def _item(read: Read, size: int, name: str, verdicts: tuple[Verdict, ...]) -> Item:
+def _item(read: Read, name: str, verdicts: tuple[Verdict, ...]) -> Item:
     """The row. Of our own pictures it has what the stamp tells of the judges, too."""
     found = read.foreign or Foreign(program=FILE, recipe=Recipe(task="unknown"))
     rendered = found.rendered or found.recipe
@@ -194,8 +213,8 @@ def _item(read: Read, size: int, name: str, verdicts: tuple[Verdict, ...]) -> It
         "media_type": read.whole.media_type,
         "width": read.whole.width,
         "height": read.whole.height,
-        "size": size,
-        "sha256": read.digest,
+        "size": len(read.kept),
+        "sha256": read.kept_digest,
         "fingerprint": read.whole.fingerprint,
         "prompt": found.recipe.prompt,
         "negative": found.recipe.negative,
@@ -207,7 +226,7 @@ def _item(read: Read, size: int, name: str, verdicts: tuple[Verdict, ...]) -> It
         "recipe": found.recipe,
         "rendered": rendered,
         "verdicts": verdicts,
-        "facts": _facts(found, name),
+        "facts": _facts(found, name) | _measures(read),
     }
     if read.whole.poster is not None:
         row["facts"][POSTER] = f"{job}/1/poster.png"
@@ -221,6 +240,12 @@ def _facts(found: Foreign, name: str) -> dict[str, Any]:
         facts.pop(ours, None)
     told = {"graph": found.graph, "workflow": found.workflow, "notes": list(found.notes), "original_name": name[:300]}
     return facts | {key: value for key, value in told.items() if value}
+
+
+def _measures(read: Read) -> dict[str, Any]:
+    """Of a video its length and rate; of a file that is kept as another, what it was."""
+    told: dict[str, Any] = facts_of(read.whole.clip) if read.whole.clip else {}
+    return told | ({ORIGINAL: read.digest} if read.whole.converted else {})
 
 
 _KEPT = ("engine", "attempt", "score", "passed", "verdicts", "tags", "parent_id", "seed")

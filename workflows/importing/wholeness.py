@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, cast
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from utils.images import MAX_BYTES, BadPicture, decode, encode_png, sniff
-from utils.likeness import fingerprint_of
-from workflows.errors import BadRecipe
+from utils.images import MAX_BYTES, BadPicture, decode, sniff
+from utils.likeness import fingerprint, fingerprint_of
+from utils.video import BadVideo, Clip, PyAvMissing, TooLarge, as_mp4, frame, probe, sheet, sniff_video
+from workflows.errors import BadRecipe, ExtraMissing
+from workflows.kinds import GIF, MP4, WEBM
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-MP4 = "video/mp4"
 MOST_VIDEO = 1_000_000_000
 """Bytes of a video; it is held in memory while it is taken in."""
 MOST_BOXES = 10_000
-SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", MP4: "mp4"}
-WANTED = "it must be a whole PNG, JPEG, WebP or MP4"
+SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", MP4: "mp4", WEBM: "webm"}
+WANTED = "it must be a whole PNG, JPEG, WebP, MP4, WebM or animated GIF"
 _BROKEN = (OSError, ValueError, EOFError, IndexError, MemoryError)
 
 
@@ -35,7 +31,11 @@ class Whole:
     height: int
     fingerprint: str | None = None
     poster: bytes | None = None
-    """Of a video, a PNG of its first frame, where the extra for videos is installed."""
+    """Of a video, a PNG of its first frame, where the extra for videos is installed; so are fingerprint and clip."""
+    clip: Clip | None = None
+    """Of a video, its length and rate."""
+    converted: bytes | None = None
+    """What is kept instead of the file, where browsers play it as no video: a GIF or Matroska file as MP4."""
 
 
 def looked_at(content: bytes, name: str) -> Whole:
@@ -44,6 +44,9 @@ def looked_at(content: bytes, name: str) -> Whole:
         raise BadRecipe("file", name, f"it is empty; {WANTED}")
     if content[4:8] == b"ftyp":
         return _video(content, name)
+    moving = sniff_video(content)
+    if moving in {WEBM, GIF}:
+        return _other_video(content, name, moving)
     media_type = sniff(content)
     if media_type is None:
         raise BadRecipe("file", name, WANTED)
@@ -57,7 +60,7 @@ def looked_at(content: bytes, name: str) -> Whole:
 
 def largest(name: str) -> int:
     """Bytes that a file of that name may have."""
-    return MOST_VIDEO if name.lower().endswith((".mp4", ".m4v", ".mov")) else MAX_BYTES
+    return MOST_VIDEO if name.lower().endswith((".mp4", ".m4v", ".mov", ".webm", ".mkv")) else MAX_BYTES
 
 
 def _video(content: bytes, name: str) -> Whole:
@@ -65,12 +68,47 @@ def _video(content: bytes, name: str) -> Whole:
         raise BadRecipe("file", name, f"a video has at most {MOST_VIDEO:,} bytes")
     try:
         top = dict(_boxes(content, 0, len(content)))
-        size = _edges(content, *top[b"moov"])
+        width, height = _edges(content, *top[b"moov"])
         _ = top[b"ftyp"], top[b"mdat"]
-        poster = _first_frame(content)
+        return _measured(content, MP4) or Whole(media_type=MP4, kind="video", width=width, height=height)
+    except BadVideo as error:
+        raise BadRecipe("file", name, f"{WANTED} ({error})") from error
     except (KeyError, struct.error, *_BROKEN) as error:
         raise BadRecipe("file", name, f"{WANTED}; this MP4 is damaged, cut short or without pictures") from error
-    return Whole(media_type=MP4, kind="video", width=size[0], height=size[1], poster=poster)
+
+
+def _other_video(content: bytes, name: str, media_type: str) -> Whole:
+    if len(content) > MOST_VIDEO:
+        raise BadRecipe("file", name, f"a video has at most {MOST_VIDEO:,} bytes")
+    try:
+        converted = None if media_type == WEBM and b"webm" in content[:64] else as_mp4(content)
+        clip = probe(converted or content)
+        return replace(_seen(converted or content, MP4 if converted else WEBM, clip), converted=converted)
+    except PyAvMissing as error:
+        raise ExtraMissing("video", "Taking in a video that is no MP4") from error
+    except BadVideo as error:
+        raise BadRecipe("file", name, f"{WANTED} ({error})") from error
+
+
+def _measured(content: bytes, media_type: str) -> Whole | None:
+    """None where it cannot be looked into here, which says nothing against it. Raises BadVideo."""
+    try:
+        return _seen(content, media_type, probe(content))
+    except (PyAvMissing, TooLarge):
+        return None
+
+
+def _seen(content: bytes, media_type: str, clip: Clip) -> Whole:
+    """Raises BadVideo."""
+    return Whole(
+        media_type=media_type,
+        kind="video",
+        width=clip.width,
+        height=clip.height,
+        poster=frame(content, 0),
+        fingerprint=fingerprint(sheet(content)),
+        clip=clip,
+    )
 
 
 def _boxes(content: bytes, place: int, end: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
@@ -100,16 +138,3 @@ def _edges(content: bytes, begin: int, end: int) -> tuple[int, int]:
         if wide and high:
             return wide, high
     raise ValueError("no track shows a picture")
-
-
-def _first_frame(content: bytes) -> bytes | None:
-    """The first picture as PNG; None where the extra for videos is not installed."""
-    if find_spec("av") is None:
-        return None
-    import av
-
-    with av.open(io.BytesIO(content), "r") as film:
-        frame = next(iter(film.decode(video=0)), None)
-        if frame is None:
-            raise ValueError("it holds no picture")
-        return encode_png(cast("Image", frame.to_image()))  # pyright: ignore[reportUnknownMemberType]

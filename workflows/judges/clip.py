@@ -10,6 +10,7 @@ from utils.reading.atoms import SEVERAL, Atom, AtomKind
 from utils.reading.foils import BEATEN_BY, Contrast, Foils, foils
 from utils.validation import ClipScorer, JudgesMissing, ValidationResult, WeightsUnavailable, judged
 from workflows.judges.resting import Resting, nothing
+from workflows.scenes import scenes
 from workflows.types import OWN_THRESHOLD, Advice, Cause, FamilyProfile, Media, Recipe, Verdict
 
 ScorerChoice = Callable[[FamilyProfile], ClipScorer]
@@ -56,7 +57,11 @@ class ClipJudge:
         self, videos: Sequence[Sequence[Media]], recipe: Recipe, profile: FamilyProfile
     ) -> Sequence[Verdict]:
         """Videos by their frames: judged as pictures are, by the mean of their frames' cosines; one frame that shows
-        something else for a moment does not fail a video. The worst frame is in the measures."""
+        something else for a moment does not fail a video. The worst frame is in the measures.
+
+        Where the prompt is of several scenes (workflows.scenes), each is looked for by itself, one after the other: it
+        is judged by the frame that shows it best, and the video by the scene that is shown worst.
+        """
         if not recipe.prompt.strip():
             return [self._unjudged("there is no prompt to compare the video with.")] * len(videos)
         scorer = self._choose(profile)
@@ -67,22 +72,39 @@ class ClipJudge:
             return [self._unjudged(str(missing))] * len(videos)
 
     def _judge_film(self, frames: Sequence[Media], recipe: Recipe, scorer: ClipScorer) -> Verdict:
+        told = scenes(recipe.prompt)
         try:
-            wish, rows = self._rows(frames, recipe, scorer)
+            verdict = self._scene(frames, recipe, scorer) if len(told) == 1 else self._reel(frames, recipe, scorer)
             ends = scorer.embed_images([frames[0].data, frames[-1].data])
         except ValueError as error:
             return self._unjudged(str(error))
-        mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-        verdict = self._verdict(mean, wish, recipe, scorer)
-        scores = [row[0] for row in rows]
         alike = sum(float(one) * float(other) for one, other in zip(*ends, strict=True))
-        of_frames = {
-            "frames": float(len(rows)),
-            "lowest_score": round(min(scores), 4),
-            "highest_score": round(max(scores), 4),
-            "ends_alike": round(alike, 4),
-        }
+        of_frames = {"frames": float(len(frames)), "ends_alike": round(alike, 4)}
         return verdict.but(measures=dict(verdict.measures) | of_frames)
+
+    def _scene(self, frames: Sequence[Media], recipe: Recipe, scorer: ClipScorer) -> Verdict:
+        """All frames show the same."""
+        wish, rows = self._rows(frames, recipe, scorer)
+        mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        return _ranged(self._verdict(mean, wish, recipe, scorer), [row[0] for row in rows])
+
+    def _reel(self, frames: Sequence[Media], recipe: Recipe, scorer: ClipScorer) -> Verdict:
+        """Each scene by the frame that shows it best, the frames in the order of the scenes."""
+        told = scenes(recipe.prompt)
+        looked = [self._rows(frames, recipe.but(prompt=scene), scorer) for scene in told]
+        places = in_order([[row[0] for row in rows] for _, rows in looked])
+        verdicts = [
+            self._verdict(rows[place], wish, recipe, scorer) for (wish, rows), place in zip(looked, places, strict=True)
+        ]
+        number, worst = min(enumerate(verdicts), key=lambda one: (bool(one[1].passed), one[1].merit or 0.0))
+        atoms: dict[str, float] = {}
+        for text, met in (pair for verdict in verdicts for pair in verdict.atoms.items()):
+            atoms[text] = min(met, atoms.get(text, met))
+        place = "" if worst.passed else f"Scene {number + 1} of {len(told)} ({told[number]!r}): "
+        verdict = _ranged(worst, [verdict.score or 0.0 for verdict in verdicts])
+        return verdict.but(
+            reason=f"{place}{worst.reason}", atoms=atoms, measures=dict(verdict.measures) | {"scenes": float(len(told))}
+        )
 
     def _judge_all(self, pictures: Sequence[Media], recipe: Recipe, scorer: ClipScorer) -> list[Verdict]:
         """All in one batch; when one of them is no picture, one by one."""
@@ -112,6 +134,27 @@ class ClipJudge:
 
     def _unjudged(self, why: str) -> Verdict:
         return Verdict(judge=self.name, passed=None, reason=f"Not judged: {why}")
+
+
+def _ranged(verdict: Verdict, scores: Sequence[float]) -> Verdict:
+    """With the range of the scores that it was made of."""
+    told = {"lowest_score": round(min(scores), 4), "highest_score": round(max(scores), 4)}
+    return verdict.but(measures=dict(verdict.measures) | told)
+
+
+def in_order(scores: Sequence[Sequence[float]]) -> list[int]:
+    """For each scene the place of its frame, none before that of the scene before it, so that their scores are highest
+    together. `scores`: of each scene with each frame."""
+    totals = list(scores[0])
+    ways = [[place] for place in range(len(totals))]
+    for row in scores[1:]:
+        best = 0
+        reached: list[tuple[float, list[int]]] = []
+        for place, score in enumerate(row):
+            best = place if totals[place] > totals[best] else best
+            reached.append((totals[best] + score, [*ways[best], place]))
+        totals, ways = [total for total, _ in reached], [way for _, way in reached]
+    return ways[max(range(len(totals)), key=totals.__getitem__)]
 
 
 def verdict_on(row: Sequence[float], negative: bool, wish: Foils, threshold: float, scorer: ClipScorer) -> Verdict:

@@ -9,15 +9,18 @@ from typing import cast
 from utils.video import BadVideo, PyAvMissing, sampled, sniff_video
 from workflows.errors import ExtraMissing
 from workflows.ports import Judge
+from workflows.scenes import scenes
 from workflows.types import FamilyProfile, Media, Recipe, Verdict
 
 SAMPLED = 8
 """Frames taken of a video, the first and the last among them."""
+EACH_SCENE, MOST_SAMPLED = 3, 24
+"""So many for each scene of the prompt, where that is more: a short scene must not fall between two frames."""
 FEWER = 4
 """Of these for judges that take long: a pose or vision model, or all pixels."""
 AT_ONCE = frozenset({"clip", "content"})
-"""Judges that look at all SAMPLED frames: a batch of theirs takes little more than one picture, and what may not be
-shown must not hide between two frames."""
+"""Judges that look at all frames that were taken: a batch of theirs takes little more than one picture, and what may
+not be shown must not hide between two frames."""
 
 FramesJudge = Callable[[Sequence[Sequence[Media]], Recipe, FamilyProfile], Awaitable[Sequence[Verdict]]]
 Frames = Sequence[Media] | str
@@ -36,10 +39,12 @@ def is_seen(media: Media) -> bool:
     return media.media_type.startswith(("image/", "video/"))
 
 
-async def frames_of(video: Media) -> Frames:
-    """SAMPLED frames of the video, or fewer where it has fewer; or why it cannot be looked at."""
+async def frames_of(video: Media, prompt: str = "") -> Frames:
+    """SAMPLED frames of the video, more where the prompt has many scenes, or as many as it has; or why it cannot be
+    looked at."""
+    count = min(MOST_SAMPLED, max(SAMPLED, EACH_SCENE * len(scenes(prompt))))
     try:
-        pngs = await asyncio.to_thread(sampled, video.data, SAMPLED)
+        pngs = await asyncio.to_thread(sampled, video.data, count)
     except PyAvMissing:
         return str(ExtraMissing("video", "Judging videos"))
     except BadVideo as error:

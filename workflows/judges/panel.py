@@ -37,8 +37,9 @@ class Panel:
         `parts`: what of the pictures the recipe's words speak of; the gate looks at the whole.
         """
         said: list[tuple[Verdict, ...]] = [()] * len(pictures)
-        films = {place: await frames_of(picture) for place, picture in enumerate(pictures) if is_video(picture)}
-        drawn = films if parts is None else {place: await frames_of(parts[place]) for place in films}
+        moving = {place: picture for place, picture in enumerate(pictures) if is_video(picture)}
+        films = {place: await frames_of(video, recipe.prompt) for place, video in moving.items()}
+        drawn = films if parts is None else {place: await frames_of(parts[place], recipe.prompt) for place in films}
         for judge in self._hearing(recipe, bool(films)):
             standing = [
                 place

@@ -38,7 +38,10 @@ class Engine(Protocol):
     def name(self) -> str: ...
 
     async def refusal(self, recipe: Recipe) -> str | None:
-        """Why this engine will not take the recipe, or None when it will."""
+        """Why this engine will not take the recipe, or None when it will.
+
+        Raises AccessDenied where the recipe names this engine, and its key is not set.
+        """
         ...
 
     async def profile(self, recipe: Recipe) -> FamilyProfile:

@@ -140,6 +140,8 @@ def _weights(text: str, family: Family, dialect: Dialect) -> Spelt:
             break
         plain = after
     why = f"{family.profile.title} reads brackets and weights as text"
+    if plain != text:
+        plain = plain.strip(" ,")  # commas that the brackets had kept at the ends
     return Spelt(plain, (Change(what="took the weights and brackets out, and kept their words", why=why),))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from workflows.refinery.refinery import Refinery
 from workflows.spending import Account, Budget, spending
 from workflows.types import MAX_ITERATIONS, Brief, Progress, Refinement, new_id, now
 from workflows.types.refining import BRIEF_ID
+
+log = logging.getLogger("atelier.refinery")
 
 MOST_AT_ONCE = 50
 """Briefs in work at once; a studio takes twice as many jobs."""
@@ -68,7 +71,7 @@ class Batch:
         A brief that fails ends none of the others; a budget that is spent ends the batch before the call that would
         pass it. Raises BadRecipe, StorageError; a cancel leaves everything resumable and its files up to date.
         """
-        self._check(briefs)
+        self.check(briefs)
         folder = Folder(self.output, self.refinery.gallery)
         await asyncio.to_thread(folder.open)
         await self._name(folder, resume)
@@ -77,6 +80,7 @@ class Batch:
             raise BadRecipe("run_id", self.run_id, "there is a run of that name; go on with it by --resume")
         await asyncio.to_thread(folder.keep_run, self._told())
         self._total = len(briefs)
+        log.info("batch of %d begins", len(briefs), extra=self._asked())
         waiting = iter([(brief, before.get(brief.id)) for brief in briefs])
         workers = [self._work(waiting, folder) for _ in range(min(self.batch_size, len(briefs)))]
         try:
@@ -87,7 +91,8 @@ class Batch:
 
     # ------------------------------------------------------------------ before
 
-    def _check(self, briefs: Sequence[Brief]) -> None:
+    def check(self, briefs: Sequence[Brief]) -> None:
+        """Raises BadRecipe for what cannot be run."""
         if not briefs:
             raise BadRecipe("prompts", 0, "a batch has at least one")
         if not 1 <= self.batch_size <= MOST_AT_ONCE:
@@ -115,8 +120,10 @@ class Batch:
             self.run_id = found or self.run_id
 
     def _told(self) -> dict[str, Any]:
-        asked = {"batch_size": self.batch_size, "iterations": self.iterations, "evaluator": self.evaluator}
-        return {"run_id": self.run_id, "begun": now().isoformat(), **asked}
+        return {"run_id": self.run_id, "begun": now().isoformat(), **self._asked()}
+
+    def _asked(self) -> dict[str, Any]:
+        return {"batch_size": self.batch_size, "iterations": self.iterations, "evaluator": self.evaluator}
 
     # ------------------------------------------------------------------ the work
 
@@ -127,8 +134,9 @@ class Batch:
                 return
             with spending(Account(run_id=self.run_id, brief_id=brief.id, budget=self.budget)):
                 ended = await self._refine(brief, before, folder)
-            self._done[brief.id] = ended
             await folder.keep(ended)
+            self._done[brief.id] = ended
+            log.info("%s %s", brief.id, ended.state, extra={"brief_id": brief.id, "fault": ended.fault})
             self._tell(ended, Progress(fraction=1.0, message=ended.state))
 
     async def _refine(self, brief: Brief, before: Refinement | None, folder: Folder) -> Refinement:
@@ -164,7 +172,8 @@ class Batch:
         def hear(progress: Progress) -> None:
             nonlocal written
             current = next((one for one in self.refinery.active() if one.id == begun.id), begun)
-            self._tell(current, progress)
+            if not current.ended:  # its end is told when it is counted and its files are there
+                self._tell(current, progress)
             if len(current.rounds) > written:
                 written = len(current.rounds)
                 writing.append(asyncio.ensure_future(folder.keep(current)))
@@ -199,6 +208,7 @@ class Batch:
         summary = await self._summary(mine, len(briefs))
         await asyncio.to_thread(folder.keep_summary, summary)
         await folder.keep_sheet(mine, self.run_id)
+        log.info("batch ended", extra={"states": summary["states"], "stopped": self._stopped})
         return Ended(run_id=self.run_id, refinements=mine, summary=summary, stopped=self._stopped)
 
     async def _summary(self, refinements: Sequence[Refinement], total: int) -> dict[str, Any]:

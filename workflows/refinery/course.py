@@ -53,8 +53,7 @@ WAIT_SECONDS = 3600.0
 STARTS = 3
 """How often the job of a round is taken up again when the process that ran it is gone."""
 GIVEN_UP = "interrupted"
-"""Of a job whose process ended too often while it ran. A server would start it for ever; a batch is gone on with by
-somebody who saw it end, and has it drawn anew."""
+"""Of a job that a server gave up, because its process ended too often while it ran: a batch has it drawn anew."""
 FOR_GOOD = frozenset({"bad_recipe", "not_found", "refused", "access_denied", "extra_missing", "model_missing"})
 """Kinds of errors that another try does not mend."""
 
@@ -191,7 +190,8 @@ class Course:
             began = time.perf_counter()
             changes = await steps[current.stage](current)
             seconds = round(current.seconds + time.perf_counter() - began, 3)
-            current = await self._change(current.number, **changes, seconds=seconds)
+            done, current = current.stage, await self._change(current.number, **changes, seconds=seconds)
+            log.info("round %d: %s done", current.number, done, extra=_told(done, current))
             if self._leaving:
                 raise asyncio.CancelledError
 
@@ -226,9 +226,12 @@ class Course:
         raise EngineUnavailable(f"The job {job_id} was interrupted and cannot be taken up again now. {job.note or ''}")
 
     async def _asked_for(self, current: Round, job_id: str) -> Job:
+        studio = self.shop.studio
         try:
+            if await studio.jobs.get(job_id) is not None:  # a batch is gone on with by somebody who saw it end
+                return await _to_its_end(studio.resume(job_id, patient=bool(self.refinement.run_id)))
             recipe, pictures = self._recipe(current), pictures_from(self.refinement.brief.options)
-            return await _to_its_end(self.shop.studio.submit(recipe, pictures, job_id=job_id))
+            return await _to_its_end(studio.submit(recipe, pictures, job_id=job_id))
         except (BudgetSpent, StorageError):
             raise
         except StudioError as error:
@@ -388,6 +391,17 @@ async def profile_of(studio: Studio, item: Item) -> FamilyProfile:
         except StudioError as error:
             log.info("the family of image %s is not known now: %s", item.id, error)
     return (await asyncio.to_thread(family, "unknown")).profile
+
+
+def _told(stage: str, one: Round) -> dict[str, Any]:
+    """What the log has of a stage that is done."""
+    seen = one.evaluation
+    facts: dict[str, Any] = {"image_id": one.image_id}
+    if stage == "evaluating" and seen is not None:
+        facts |= {"by": seen.by, "score": seen.score, "passed": seen.passed}
+    if stage == "refining":
+        facts |= {"by": one.refined_by, "prompt": one.refined}
+    return facts
 
 
 def _passed(one: Round) -> bool:

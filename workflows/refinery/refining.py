@@ -34,6 +34,7 @@ _ASKED = (
     "\n\nWhat was seen:\n<<<{seen}>>>"
 )
 _CLAUSE = re.compile(r"\b(?:is|are|was|were|should|instead|rather|not|isn't|aren't|but)\b", re.IGNORECASE)
+_ARTICLE = re.compile(r"(?:the|an?)\s", re.IGNORECASE)
 _LEAD = re.compile(r"^(?:no|missing|lacks?|without|the|an?|absence of|lack of)\s+", re.IGNORECASE)
 
 
@@ -123,19 +124,32 @@ def _more_plainly(draft: Draft) -> tuple[str, str]:
     things = _things(draft.missing or missing_in(draft.seen))
     if not things:
         return _told_otherwise(draft, base)
-    there = [thing for thing in things if draft.weights and thing.lower() in base.lower()]
+    there = [thing.name for thing in things if draft.weights and thing.name.lower() in base.lower()]
     prompt = emphasised(base, there, weight_of(draft.round))
-    further = [f"The picture clearly shows {thing}" for thing in things if thing not in there]
-    prompt = said(prompt, further, draft.round) if further else prompt
+    further = [thing.said for thing in things if thing.name not in there]
+    prompt = (
+        said(prompt, [f"The picture clearly shows {thing}" for thing in further], draft.round) if further else prompt
+    )
     told = [f"more weight on {', '.join(there)}"] if there else []
-    told += [f"said more plainly: {', '.join(thing for thing in things if thing not in there)}"] if further else []
+    told += [f"said more plainly: {', '.join(further)}"] if further else []
     return (prompt, ", ".join(told)) if len(prompt) <= MAX_PROMPT else (base, "it has no room for more words")
 
 
-def _things(missing: Sequence[str]) -> list[str]:
-    """Those that name a thing: a remark such as "the hat is too small" is no wording of what shall be there."""
-    bare = (_LEAD.sub("", one.strip()) for one in missing if len(one) <= 120 and not _CLAUSE.search(one))
-    return list(dict.fromkeys(one for one in bare if one))
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """What is missing: its bare name, and as it is said in a sentence."""
+
+    name: str
+    said: str
+
+
+def _things(missing: Sequence[str]) -> list[Thing]:
+    """Those that name a thing: a remark such as "the hat is too small" is no wording of what shall be there. A circle
+    is not named beside a red circle."""
+    whole = (one.strip() for one in missing if len(one) <= 120 and not _CLAUSE.search(one))
+    named = {bare: one for one in whole if (bare := _LEAD.sub("", one))}
+    alone = [bare for bare in named if not any(other.lower().endswith(f" {bare.lower()}") for other in named)]
+    return [Thing(name=bare, said=named[bare] if _ARTICLE.match(named[bare]) else bare) for bare in alone]
 
 
 def _told_otherwise(draft: Draft, base: str) -> tuple[str, str]:

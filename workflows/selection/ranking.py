@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from workflows.families import families, family_of_base_model, lora_fits
+from workflows.drawing.halves import half_of, twin_of
+from workflows.drawing.videos import role_of
+from workflows.families import BEGUN, families, family_of_base_model, lora_fits
 from workflows.selection.library import PLACES, TAG, TITLE, Entry, Library
 from workflows.selection.traits import TAGGED, Traits, traits_of
 from workflows.selection.vocabulary import vocabulary
@@ -90,7 +92,7 @@ def rank_models(
     wish = _Wish(library, analysis, quality, recipe_task, memory_gb)
     able = [entry for entry in library.checkpoints if adult or not entry.adult]
     if recipe_task in VIDEOS:
-        able = [entry for entry in able if makes_videos(entry.info)]
+        able = _films(able, recipe_task)
     ranked = [_ranked(wish, entry) for entry in able]
     return sorted(ranked, key=lambda one: (-one.score, one.name))[:most]
 
@@ -287,6 +289,16 @@ def _last(wish: _Wish, info: ModelInfo, traits: Traits) -> bool:
         return wish.task not in VIDEOS
     special = traits.use == "special" or _SPECIAL_NAME.search(name) is not None
     return special and not _made_for(wish.task, name, info.family)
+
+
+def _films(entries: Sequence[Entry], task: str) -> Sequence[Entry]:
+    """Those that make videos, without the ones that by their names make them from something else, where others are
+    left; of a pair for high and low noise the one for high, which brings the other."""
+    films = [entry for entry in entries if makes_videos(entry.info)]
+    role = "i2v" if task in BEGUN else "t2v"
+    suiting = [entry for entry in films if role_of(entry.info.name) in {"", "ti2v", role}] or films
+    names = [entry.info.name for entry in suiting]
+    return [one for one in suiting if half_of(one.info.name) != "low" or twin_of(one.info.name, names) is None]
 
 
 def makes_videos(info: ModelInfo) -> bool:

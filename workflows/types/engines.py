@@ -60,6 +60,8 @@ class EngineStatus(Value):
 
     name: str
     available: bool
+    set_up: bool = True
+    """Whether the owner wants it at all: one that needs a key and has none is not out of order."""
     detail: str
     device: str | None = None
     loaded: str | None = None

@@ -21,8 +21,13 @@ def inventory(version: str = "0.33.0") -> Inventory:
     return Inventory.read(json.loads(gzip.decompress((RECORDINGS / ERAS[version]).read_bytes())))
 
 
-def templates() -> Iterator[tuple[str, dict[str, Any]]]:
+@cache
+def templates() -> tuple[tuple[str, dict[str, Any]], ...]:
     """Name and content of each official template; the package has lists of them beside, which are none."""
+    return tuple(_templates())
+
+
+def _templates() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(files("comfyui_workflow_templates_json").joinpath("templates").iterdir(), key=str):
         if path.name.endswith(".json"):
             found: Any = json.loads(path.read_text(encoding="utf-8"))

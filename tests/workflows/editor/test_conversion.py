@@ -25,6 +25,15 @@ def test_the_word_beside_a_seed_may_be_missing_or_a_yes_or_no_as_in_old_files(ro
     assert (sampler["seed"], sampler["steps"], sampler["denoise"], made.notes) == (7, 20, 1, ())
 
 
+def test_a_file_whose_row_was_changed_alone_is_told_of() -> None:
+    named = {"width": 64, "height": 32, "batch_size": 1}
+    same, other = (convert(node(1, "EmptyLatentImage", *row, gives="LATENT", widgets_values_named=named), save(2, None))
+                   for row in ((64, 32, 1), (128, 32, 1)))  # fmt: skip
+    told = "The file has two values of 1 (EmptyLatentImage) for width: those with a name stand, not the row's."
+    assert (told in same.notes, told in other.notes) == (False, True)
+    assert other.graph["1"].inputs["width"] == 64
+
+
 def test_values_may_stand_under_their_names() -> None:
     named = {"seed": 7, "steps": 20, "cfg": 8, "sampler_name": "euler", "scheduler": "normal", "denoise": 1}
 

@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 from tests.comfyui.shelves import recorded
+from tests.workflows.editor.drawn import link, workflow
+from tests.workflows.editor.drawn import node as drawn
 from workflows.drawing.inventory import Inventory
 from workflows.errors import EngineUnavailable, NotFound
 
@@ -90,6 +92,25 @@ def portrait(**more: Any) -> Json:
         "decode": node("VAEDecode", samples=["sampler", 0], vae=["loader", 2]),
         "save": node("SaveImage", images=["decode", 0], filename_prefix="ComfyUI"),
     } | more
+
+
+def drawn_portrait(*more: Json, checkpoint: str = CHECKPOINT, url: str = "") -> Json:
+    """The same as the editor keeps it; `url`: where it says that its checkpoint is to be had."""
+    needs = {"properties": {"models": [{"name": checkpoint, "url": url, "directory": "checkpoints"}]}} if url else {}
+    reads = {"model:MODEL": 1, "positive:CONDITIONING": 4, "negative:CONDITIONING": 5, "latent_image:LATENT": 6}
+    return workflow(
+        drawn(1, "CheckpointLoaderSimple", checkpoint, gives="MODEL CLIP VAE", **needs),
+        drawn(2, "CLIPTextEncode", "a red fox", reads={"clip:CLIP": 2}, gives="CONDITIONING", title="@prompt"),
+        drawn(3, "CLIPTextEncode", "blurry", reads={"clip:CLIP": 3}, gives="CONDITIONING"),
+        drawn(4, "EmptyLatentImage", 512, 768, 1, gives="LATENT"),
+        drawn(5, "KSampler", 7, "randomize", 20, 6.5, "euler", "normal", 1.0, reads=reads, gives="LATENT"),
+        drawn(6, "VAEDecode", reads={"samples:LATENT": 7, "vae:VAE": 8}, gives="IMAGE"),
+        drawn(7, "SaveImage", "ComfyUI", reads={"images:IMAGE": 9}),
+        *more,
+        *(link(1, 1, 0, 5, 0, "MODEL"), link(2, 1, 1, 2, 0, "CLIP"), link(3, 1, 1, 3, 0, "CLIP")),
+        *(link(4, 2, 0, 5, 1, "CONDITIONING"), link(5, 3, 0, 5, 2, "CONDITIONING"), link(6, 4, 0, 5, 3, "LATENT")),
+        *(link(7, 5, 0, 6, 0, "LATENT"), link(8, 1, 2, 6, 1, "VAE"), link(9, 6, 0, 7, 0, "IMAGE")),
+    )
 
 
 def changed(graph: Json, spot: str, value: Any) -> Json:

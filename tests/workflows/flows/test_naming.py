@@ -13,8 +13,8 @@ from workflows.flows.naming import slug, tool_names, unlike
 def test_tools_have_names_of_their_own() -> None:
     names = ["Portrait", "portrait", "sub/portrait", "提示", "x" * 100, "y" * 100, "y" * 99]
     assert tool_names(names, taken=["run_workflow", "run_sub_portrait"]) == {
-        "Portrait": "run_portrait",
-        "portrait": "run_portrait_2",
+        "Portrait": "run_portrait_2",
+        "portrait": "run_portrait",
         "sub/portrait": "run_sub_portrait_2",
         "提示": "run_workflow_2",
         "x" * 100: "run_" + "x" * 56,

@@ -16,7 +16,12 @@ import pytest
 from clients.ledger import Ledger, open_ledger
 from clients.local_store import LocalStore
 from tests.fakes import FakeJudge, fake_app, png
+from tests.utils import films
+from tests.video_kit import FilmEngine
 from tests.workflows.importing import foreign_files as made
+from utils.images import sha256
+from utils.likeness import distance
+from utils.video import encoded
 from workflows.errors import BadRecipe, EngineUnavailable, Refused, StorageError
 from workflows.gallery import Gallery
 from workflows.importing import Imports
@@ -133,7 +138,7 @@ async def test_what_was_erased_is_taken_anew(room: Room) -> None:
     ("content", "says"),
     [
         (b"", "it is empty"),
-        (b"GIF89a not this", "PNG, JPEG, WebP or MP4"),
+        (b"GIF89a not this", "WebP, MP4, WebM or animated GIF"),
         (COMFY[:-40], "cut short"),
         (COMFY[:200] + b"\0" * 40 + COMFY[240:], "damaged"),
         (b"\0\0\0\x18ftypisom\0\0\0\0isom\0\0\0\0", "damaged, cut short or without pictures"),
@@ -256,8 +261,70 @@ async def test_a_video_comes_in_with_its_graph_and_a_poster_and_is_not_made_agai
     assert (await room.gallery.preview(item.id, 64)).media_type.startswith("image/")
     with pytest.raises(BadRecipe, match="it is a video"):
         again(item, {})
+    assert (item.facts["frames"], item.facts["fps"], item.facts["seconds"]) == (3, 8.0, 0.375)
+    assert item.fingerprint
     with pytest.raises(BadRecipe):
         await room.take(content[:-100], "cut.mp4")
+
+
+async def test_webm_comes_in_as_it_is_and_what_no_browser_plays_as_mp4(room: Room) -> None:
+    webm = await asyncio.to_thread(films.timed, [0, 100, 200, 300])
+    item = await room.take(webm, "clip.webm")
+    assert (item.media_type, item.key[-10:], item.facts["frames"], item.size) == (
+        "video/webm",
+        "/clip.webm",
+        4,
+        len(webm),
+    )
+    assert (await room.gallery.original(item.id)).data == webm
+    gif = films.animated("GIF", [100] * 4)
+    for content, name in ((gif, "clip.gif"), (await asyncio.to_thread(films.timed, [0, 100], "matroska"), "a.mkv")):
+        item = await room.take(content, name)
+        kept = await room.gallery.original(item.id)
+        assert (item.kind, item.media_type, kept.data[4:8]) == ("video", "video/mp4", b"ftyp")
+        assert item.sha256 == sha256(kept.data)
+        assert item.facts["original_name"] == name
+        assert (await room.gallery.preview(item.id, 64)).media_type.startswith("image/")
+        assert await room.imports.taken(Media(data=content, media_type=""), name) == (item, False)
+    assert len(await room.all()) == 3
+    with pytest.raises(BadRecipe, match="damaged or cut short"):
+        await room.take(webm[:300], "cut.webm")
+
+
+async def test_videos_that_show_the_same_have_near_fingerprints(room: Room) -> None:
+    frames = await asyncio.to_thread(films.pictures, 8)
+    one, other = [await asyncio.to_thread(encoded, frames, 8, crf=crf) for crf in (10, 30)]
+    marks = [(await room.take(content, "a.mp4")).fingerprint or "" for content in (one, other, film())]
+    assert distance(marks[0], marks[1]) <= 6 < distance(marks[0], marks[2])
+
+
+async def test_a_video_beyond_what_is_read_here_is_kept_without_a_poster(room: Room) -> None:
+    item = await room.take(await asyncio.to_thread(films.timed, [0, 700_000], "mp4", "libx264"), "long.mp4")
+    assert (item.kind, item.width, item.facts.get("poster"), item.facts.get("frames")) == ("video", 64, None, None)
+
+
+async def test_the_gate_looks_at_frames_of_a_video(room: Room) -> None:
+    room.imports.gate = FakeJudge(name="content", barred=(3,))
+    with pytest.raises(Refused, match=r"The video may not be kept here\. In 1 of 3 frames"):
+        await room.take(film())
+    assert await room.store.keys("") == []
+
+
+async def test_our_own_video_comes_back_with_all_that_it_was_made_of(tmp_path: Path) -> None:
+    async with fake_app(tmp_path / "one", engine=FilmEngine()) as app:
+        job = await app.studio.submit(Recipe(task="txt2vid", prompt="a red circle", seed=3))
+        done = await app.studio.wait(job.id, 20)
+        drawn = await app.gallery.find(done.item_ids[0])
+        media = await app.gallery.original(drawn.id)
+    async with fake_app(tmp_path / "two", engine=FilmEngine()) as app:
+        item = await app.imports.take(media, "mine.mp4")
+        told = ("recipe", "rendered", "seed", "prompt", "fingerprint", "width", "height")
+        assert {name: getattr(item, name) for name in told} == {name: getattr(drawn, name) for name in told}
+        assert {name: item.facts[name] for name in ("frames", "fps", "seconds")} == {
+            name: drawn.facts[name] for name in ("frames", "fps", "seconds")
+        }
+        again_ = await app.studio.wait((await app.studio.regenerate(item.id)).id, 20)
+        assert (await app.gallery.find(again_.item_ids[0])).kind == "video"
 
 
 async def test_what_was_made_from_another_picture_is_not_made_again_without_it(room: Room) -> None:

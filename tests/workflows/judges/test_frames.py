@@ -15,6 +15,7 @@ from utils.content_validator import Exposure
 from utils.validation import ClipScorer
 from utils.video import encoded
 from workflows.judges import ClipJudge, MotionJudge
+from workflows.judges.clip import in_order
 from workflows.judges.content import verdict_on
 from workflows.judges.frames import of_frames
 from workflows.judges.panel import Panel
@@ -154,3 +155,36 @@ async def test_clip_judges_a_video_by_the_mean_of_its_frames() -> None:
     assert 0 < right.measures["ends_alike"] < 0.99
     [[wrong]] = await said(panel, film, recipe=recipe.but(prompt="two green triangles"))
     assert wrong.passed is False
+
+
+@pytest.mark.models
+async def test_clip_judges_a_prompt_of_scenes_scene_by_scene_in_their_order() -> None:
+    scorer = ClipScorer(Path(clients.__file__).parent / "demo" / "clip")
+    pages = [Image.new("RGB", (128, 128), "white") for _ in range(8)]
+    for number, page in enumerate(pages):
+        pen = ImageDraw.Draw(page)
+        pen.ellipse((40, 40, 88, 88), fill="red") if number < 4 else pen.rectangle((40, 40, 88, 88), fill="blue")
+    film = Media(data=await asyncio.to_thread(encoded, pages, 8), media_type="video/mp4")
+    panel = Panel(judges=[ClipJudge(lambda profile: scorer)])
+    circle, square = "a red circle on a white background", "a blue square on a white background"
+    [[right]] = await said(panel, film, recipe=RECIPE.but(prompt=f"{circle} -> {square}"))
+    assert (right.passed, right.reason, right.measures["scenes"]) == (True, "Image passed validation", 2)
+    assert right.score == pytest.approx(right.measures["lowest_score"], abs=1e-4)
+    assert {"a red circle", "a blue square"} <= right.atoms.keys()
+    [[backwards]] = await said(panel, film, recipe=RECIPE.but(prompt=f"{square}, then {circle}"))
+    [[lacking]] = await said(panel, film, recipe=RECIPE.but(prompt=f"{circle}, then a green triangle"))
+    assert (backwards.passed, lacking.passed) == (False, False)
+    assert lacking.reason.startswith("Scene 2 of 2 ('a green triangle'): Low positive CLIP score")
+    assert lacking.advice[0].emphasise == ("green triangle",)
+
+
+def test_frames_stand_in_the_order_of_their_scenes() -> None:
+    assert in_order([[0.1, 0.9, 0.2], [0.8, 0.1, 0.7]]) == [1, 2]
+    assert in_order([[0.9, 0.1], [0.9, 0.1], [0.1, 0.5]]) == [0, 0, 1]
+    assert in_order([[0.3]]) == [0]
+
+
+async def test_many_scenes_are_looked_for_in_more_frames() -> None:
+    witness = Witness("clip")
+    await said(Panel(judges=[witness]), FILM, recipe=RECIPE.but(prompt=" -> ".join(["a square"] * 4)))
+    assert len(witness.shown) == 12

@@ -71,6 +71,17 @@ def test_flicker_fails_but_where_it_was_wished_for() -> None:
     assert told(video, SQUARE.but(prompt="a strobe light")).passed is True
 
 
+def test_colours_that_alternate_flicker_though_the_lightness_stays() -> None:
+    pages = [Image.new("RGB", (64, 48), colour) for colour in ((180, 10, 10), (10, 60, 10))] * 4
+    verdict = told(encoded(pages, 8))
+    assert (verdict.passed, verdict.reason) == (
+        False,
+        "It flickers: its pixels change by 74 of 255 levels and back from frame to frame",
+    )
+    assert verdict.merit is not None
+    assert verdict.merit < 0.5
+
+
 def test_a_row_of_slides_fails_and_one_cut_does_not() -> None:
     pages = [films.pictures(3, ground=(level, level, level)) for level in (0, 120, 240, 60, 180)]
     verdict = told(encoded([frame for page in pages for frame in page], 8))

@@ -83,8 +83,11 @@ def test_lumina_gets_its_system_prompt_once() -> None:
     assert fit(once, "lumina2").prompt.count("<Prompt Start>") == 1
 
 
-@pytest.mark.parametrize("text", [r"\\)", r"\(a)", r"a\\(", r"(\\(", r"saber \(fate\)", "((((a:1.2))))", "[[a], b]"])
-def test_brackets_behind_a_backslash_are_spelt_once_too(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [r"\\)", r"\(a)", r"a\\(", r"(\\(", r"saber \(fate\)", "((((a:1.2))))", "[[a], b]", "(,]", "[a, b,)", "[[m,]"],
+)
+def test_brackets_with_backslashes_and_commas_are_spelt_once_too(text: str) -> None:
     once = spelt(text, family("flux-dev"), dialect_of("flux-dev")).text
     assert spelt(once, family("flux-dev"), dialect_of("flux-dev")).text == once
 

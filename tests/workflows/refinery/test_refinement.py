@@ -75,9 +75,9 @@ async def test_rules_say_what_is_missing_where_no_language_model_is(tmp_path: Pa
         done = await at.refine()
     assert [recipe.prompt for recipe in engine.recipes] == [
         WISH,
-        f"{WISH}. The picture clearly shows hat.",
-        f"The picture clearly shows nose. The picture clearly shows hat. {WISH}. "
-        "The picture clearly shows nose. The picture clearly shows hat.",
+        f"{WISH}. The picture clearly shows the hat.",
+        f"The picture clearly shows a nose. The picture clearly shows the hat. {WISH}. "
+        "The picture clearly shows a nose. The picture clearly shows the hat.",
     ]
     assert done.rounds[0].refined_by == "rules"
 

@@ -68,6 +68,22 @@ def test_a_model_for_one_thing_is_for_that_thing_alone() -> None:
     assert best(library, "photo of an interior with a fireplace") == "rooms"
 
 
+def test_without_a_style_what_was_trained_for_photographs_or_art_does_better_than_for_drawings() -> None:
+    marked = [model(name, tags=(name,)) for name in ("anime", "photorealistic", "painting")]
+    ranked = rank_models(Library(marked), PHOTO.model_copy(update={"style": ""}))
+    assert {one.name: one.parts["style"] for one in ranked} == {"photorealistic": 10.0, "painting": 10.0, "anime": 2.0}
+
+
+def test_lettering_is_drawn_by_a_family_that_can_write_more_than_by_one_that_draws_the_style() -> None:
+    library = Library([model("writes", family="qwen-image"), model("draws", family="sd15")])
+    parts = {
+        kind: {one.name: one.parts["family"] for one in rank_models(library, PHOTO.model_copy(update=asked))}
+        for kind, asked in {"letters": {"content_type": "text"}, "plain": {}}.items()
+    }
+    assert parts["letters"]["writes"] - parts["letters"]["draws"] > parts["plain"]["writes"] - parts["plain"]["draws"]
+    assert parts["letters"]["writes"] > 20
+
+
 def test_a_file_trained_for_a_style_does_better_in_it_than_its_family() -> None:
     lens, plain = model("lens", family="pony", tags=("photorealistic",)), model("plain", family="pony")
     first, second = rank_models(Library([plain, lens]), PHOTO)

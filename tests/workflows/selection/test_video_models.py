@@ -36,7 +36,8 @@ async def test_a_video_is_made_by_a_model_for_videos(task: Task) -> None:
     engine = Shelf(*EVERY)
     recipe, choice = await chooser_for(engine).choose(wish(task), [engine])
     assert choice is not None
-    assert recipe.model == "wan2.2_t2v_high_noise_14B.safetensors"
+    best = WAN22 if task == "txt2vid" else WAN5  # it is for words alone, as its name says
+    assert recipe.model == best.name
     families = {one.family for one in choice.others}
     assert families <= {"wan22-5b", "wan21-1.3b", "ltx-video"}
     assert recipe.loras == ()
@@ -57,6 +58,17 @@ def test_a_quick_video_is_made_by_a_quick_family_and_a_fine_one_by_a_slow_one() 
     films = (WAN22, WAN5, SMALL, LTX)
     assert ranked("txt2vid", *films, quality="fast")[0] == "ltx-video-2b"
     assert ranked("txt2vid", *films, quality="high")[0] == "wan2.2_t2v_high_noise_14B"
+
+
+def test_a_file_that_is_for_words_is_not_ranked_for_a_picture_and_a_pair_counts_once() -> None:
+    pair = [
+        checkpoint(f"wan2.2_{role}_{half}_noise_14B", "wan22-14b", engine="fake")
+        for role in ("t2v", "i2v")
+        for half in ("high", "low")
+    ]
+    assert ranked("txt2vid", *pair, SMALL) == ["wan2.2_t2v_high_noise_14B", "wan2.1_t2v_1.3B"]
+    assert ranked("img2vid", *pair, SMALL, WAN5) == ["wan2.2_i2v_high_noise_14B", "wan2.2_ti2v_5B"]
+    assert ranked("extend_video", SMALL, pair[1]) == ["wan2.2_t2v_low_noise_14B", "wan2.1_t2v_1.3B"]
 
 
 def test_what_does_not_fit_into_the_memory_loses() -> None:

@@ -6,9 +6,10 @@ import { Icon, IconButton, toast } from "../lib/parts.js";
 import { counted } from "./acts.js";
 
 const NOTHING = { names: [], done: 0, share: 0, taken: 0, faults: [] };
-const KINDS = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", webp: "image/webp", mp4: "video/mp4" };
+const KINDS = { png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", webp: "image/webp", gif: "image/gif",
+  mp4: "video/mp4", webm: "video/webm", mkv: "video/x-matroska" };
 export const PICTURES = [...new Set(Object.values(KINDS))].join();
-const OTHER = "is no picture that can be added: PNG, JPEG, WebP or MP4.";
+const OTHER = "is no picture that can be added: PNG, JPEG, WebP, MP4, WebM or animated GIF.";
 
 /** Have these files taken in; whoever shows Arrivals does it. */
 export const take = (files) => dispatchEvent(new CustomEvent("atelier:files", { detail: [...files] }));
