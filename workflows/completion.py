@@ -113,7 +113,11 @@ def frames_told(asked: Recipe, completed: Recipe, profile: FamilyProfile) -> str
     """Why another number of frames is drawn than was asked for; empty where it is the same."""
     if asked.frames is None or completed.frames is None:
         return ""
-    return frames_note(asked.frames, completed.frames, profile)
+    note = frames_note(asked.frames, completed.frames, profile)
+    if asked.task != "extend_video":
+        return note
+    shared = f"{completed.frames - 1} frames are added: the first of {completed.frames} is the last that was there."
+    return f"{note} {shared}".strip()
 
 
 def _of_a_video(recipe: Recipe, profile: FamilyProfile, source: InputPicture | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes import PROFILE
-from workflows.completion import complete
+from workflows.completion import complete, frames_told
 from workflows.types import Recipe
 
 WISH = Recipe.checked(prompt="a red door")
@@ -31,3 +31,11 @@ def test_a_completed_recipe_says_its_shape_once_so_that_it_can_be_completed_agai
     completed = complete(WISH.but(**asked), PROFILE)
     assert (completed.width, completed.height, completed.aspect) == (*size, None)
     assert complete(completed, PROFILE) == completed
+
+
+def test_an_extension_says_how_many_frames_it_adds() -> None:
+    asked = Recipe(task="extend_video", prompt="on it goes", frames=10)
+    family = PROFILE.but(title="Wan", frames=81, frame_step=4, most_frames=81)
+    told = "8 frames are added: the first of 9 is the last that was there."
+    assert frames_told(asked, asked.but(frames=9), family) == f"9 frames instead of 10: Wan draws 4n+1 frames. {told}"
+    assert frames_told(asked.but(task="txt2vid"), asked.but(frames=10), family) == ""
