@@ -109,7 +109,9 @@ def _gallery(parts: Parts) -> typer.Typer:
         sharing.import_command(parts)
     )
     group.command("export", help="A zip of pictures with their recipes.")(sharing.export_command(parts))
-    group.command("sheet", help="Pictures side by side on one sheet.")(sharing.sheet_command(parts))
+    group.command("sheet", help="Pictures side by side on one sheet, or the frames of one video.")(
+        sharing.sheet_command(parts)
+    )
     group.command("compare", help="Two pictures beside each other, and how far they differ.")(
         sharing.compare_command(parts)
     )

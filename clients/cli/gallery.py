@@ -33,7 +33,7 @@ MinScore = Annotated[float | None, typer.Option(help="Only with at least this sc
 Since = Annotated[datetime | None, typer.Option(formats=DAYS, help="Only made from this time on (UTC).")]
 Until = Annotated[datetime | None, typer.Option(formats=DAYS, help="Only made before this time (UTC).")]
 Favourite = Annotated[bool | None, typer.Option("--favourite/--no-favourite", help="Only favourites, or none.")]
-Kind = Annotated[str | None, typer.Option(help="image or video.")]
+Kind = Annotated[str | None, typer.Option(help="image, video, audio or file.")]
 SimilarTo = Annotated[str | None, typer.Option(help="The most alike to this picture first (id or file name).")]
 InTrash = Annotated[bool, typer.Option("--trash", help="What was deleted and can be restored.")]
 Sort = Annotated[str, typer.Option(help="newest, oldest or best.")]

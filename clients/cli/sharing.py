@@ -13,9 +13,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from clients.cli.console import DONE, FAILED, Json, Parts, err, out, perform, print_json, safe
+from utils.video import BadVideo, PyAvMissing, sampled
 from workflows.answers import shortened
 from workflows.app import App
-from workflows.errors import BadRecipe, NotFound, StorageError, StudioError
+from workflows.errors import BadRecipe, ExtraMissing, NotFound, StorageError, StudioError
 from workflows.exporting import every
 from workflows.gallery import has_picture, why_no_picture
 from workflows.importing.wholeness import largest
@@ -29,6 +30,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif",
 IN_HAND = 4
 """Files at once: one is read while another is filed."""
 SHOWN_REFUSALS = 20
+FRAMES = 12
+"""Of a video that has a sheet to itself."""
 
 Paths = Annotated[list[Path], typer.Argument(help="Files and folders; folders with all that lies below.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids or file names; without any, all that the filters find.")]
@@ -41,7 +44,7 @@ Least = Annotated[float | None, typer.Option(help="Only with at least this score
 Since = Annotated[datetime | None, typer.Option(help="Only from this day on (UTC), such as 2026-11-01.")]
 Until = Annotated[datetime | None, typer.Option(help="Only before this day (UTC).")]
 Favourite = Annotated[bool | None, typer.Option("--favourite/--no-favourite", help="Only favourites, or the others.")]
-Kind = Annotated[str | None, typer.Option(help="image or video.")]
+Kind = Annotated[str | None, typer.Option(help="image, video, audio or file.")]
 Sort = Annotated[str, typer.Option(help="newest, oldest or best.")]
 FILTERS = ("query", "model", "lora", "engine", "tag", "min_score", "since", "until", "favourite", "kind", "sort")
 
@@ -147,7 +150,10 @@ def sheet_command(parts: Parts) -> Command:
             missing: dict[str, str] = {}
             with _bar(as_json) as bar:
                 line = bar.add_task("Laying out", total=len(items))
-                tiles = [await _tile(app, item, missing, lambda: bar.advance(line)) for item in items]
+                if len(items) == 1 and items[0].kind == "video":
+                    tiles = await _frames(app, items[0])
+                else:
+                    tiles = [await _tile(app, item, missing, lambda: bar.advance(line)) for item in items]
             if len(missing) == len(items):  # a sheet of nothing must not replace one of pictures
                 raise StorageError(f"None of the pictures could be read. {next(iter(missing.values()))}")
             heading = title or _pictures(len(items))
@@ -312,6 +318,20 @@ async def _items(app: App, names: Sequence[str] | None, given: dict[str, Any], l
     if not items:
         raise BadRecipe("query", given["query"], "the gallery has no such picture")
     return items
+
+
+async def _frames(app: App, video: Item) -> list[Tile]:
+    """Frames of one video, evenly spread, each with its moment. Raises ExtraMissing, StorageError."""
+    media = await app.gallery.original(video.id)
+    try:
+        frames = await asyncio.to_thread(sampled, media.data, FRAMES)
+    except PyAvMissing as error:
+        raise ExtraMissing("video", "A sheet of a video's frames") from error
+    except BadVideo as error:
+        raise StorageError(f"The video {video.id} cannot be read: {error}") from error
+    length = float(video.facts.get("seconds") or 0.0)
+    last = max(1, len(frames) - 1)
+    return [Tile(picture=one, lines=(f"{length * place / last:.1f} s",)) for place, one in enumerate(frames)]
 
 
 async def _tile(app: App, item: Item, missing: dict[str, str], done: Callable[[], object] = lambda: None) -> Tile:

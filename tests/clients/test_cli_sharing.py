@@ -93,7 +93,7 @@ def test_an_import_of_nothing_but_bad_files_fails_and_a_missing_one_is_named(
     assert atelier("import", tmp_path / "a.gif", tmp_path / "gone.png") == 1
     shown = capsys.readouterr()
     assert "0 imported, 0 already there, 2 refused" in shown.out
-    assert "it cannot be read: No such file" in shown.err and "PNG, JPEG, WebP or MP4" in shown.err
+    assert "it cannot be read: No such file" in shown.err and "PNG, JPEG, WebP, MP4, WebM or animated GIF" in shown.err
 
 
 def test_what_was_exported_comes_in_again_elsewhere(

@@ -14,6 +14,7 @@ from clients.doctor import Finding
 from tests.fakes import FakeJudge, fake_app, png
 from tests.utils import films
 from tests.video_kit import FilmEngine, film
+from utils.images import decode
 from utils.video import probe
 
 Command = Callable[..., int]
@@ -103,3 +104,15 @@ def test_videos_made_elsewhere_come_in_from_a_folder(tmp_path: Path, capsys: pyt
     assert (answer["imported"], [Path(one["file"]).name for one in answer["refused"]]) == (3, ["cut.mkv"])
     assert atelier("gallery", "list", "--kind", "video", "--json") == 0
     assert len(json.loads(capsys.readouterr().out)) == 3
+
+
+def test_the_sheet_of_one_video_shows_its_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    atelier = command(tmp_path / "home", FilmEngine())
+    sheet, wall = tmp_path / "frames.png", tmp_path / "wall.png"
+    names: list[str] = []
+    for seed in ("1", "2"):
+        assert atelier("video", "a cat", "--frames", "13", "--seed", seed, "--json") == 0
+        names.append(answered(capsys)["image_id"])
+    assert atelier("gallery", "sheet", str(sheet), names[0], "--columns", "6", "--edge", "96") == 0
+    assert atelier("gallery", "sheet", str(wall), *names, "--columns", "6", "--edge", "96") == 0
+    assert decode(sheet.read_bytes()).height > decode(wall.read_bytes()).height  # two rows of frames, one of posters
