@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, cast, get_args, get_type_hints
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
@@ -30,25 +31,36 @@ class BadArguments(ValueError):
 
 
 class Signature:
-    """The argument model of a plain function, with its JSON schema."""
+    """The argument model of a plain function, with its JSON schema.
+
+    Of a tool that takes what another spells out too (`**also`), the whole is only made at its first call: a server has
+    to have every tool's schema before it says a word.
+    """
 
     def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
         hints = get_type_hints(function, include_extras=True)
         parameters = inspect.signature(function).parameters
-        self._also = _also(hints) if ALSO in parameters else {}
-        own = {name: (hints[name], _default(parameters[name])) for name in parameters if name != ALSO}
-        fields: dict[str, Any] = {
-            # Prefixed, because an argument may be called like a method of the model ("validate").
-            **{f"arg_{name}": (hint, Field(default=default, alias=name)) for name, (hint, default) in own.items()},
-            **{
-                f"arg_{name}": (hint, Field(default=None, alias=name, json_schema_extra={ALSO: True}))
-                for name, hint in self._also.items()
-            },
-        }
-        self.model = create_model(f"{function.__name__}_arguments", __base__=Arguments, **fields)
-        self.schema = compact(self.model.model_json_schema(by_alias=True))
-        """With every limit, for our own words; clients are shown `shown`."""
-        self.shown = brief(_spelt_out(self.schema))
+        self._name = function.__name__
+        self._listed = hints.get(ALSO) if ALSO in parameters else None
+        self._own = {name: (hints[name], _default(parameters[name])) for name in parameters if name != ALSO}
+        self.model = _model(self._name, self._own)
+        """Of what the tool spells out."""
+        schema = compact(self.model.model_json_schema(by_alias=True))
+        # Without the ban on other arguments: we refuse those ourselves, in words.
+        self.shown = brief({key: part for key, part in schema.items() if key != "additionalProperties"})
+        """What clients are shown; `schema` has every argument with every limit, for our own words."""
+
+    @cached_property
+    def schema(self) -> Schema:
+        return compact(self._whole.model_json_schema(by_alias=True))
+
+    @cached_property
+    def _also(self) -> dict[str, Any]:
+        return _also(self._listed) if self._listed is not None else {}
+
+    @cached_property
+    def _whole(self) -> type[Arguments]:
+        return _model(self._name, self._own | {name: (hint, None) for name, hint in self._also.items()})
 
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The checked arguments, defaults filled in but for those of `also`. "512" is taken as 512. Raises
@@ -57,7 +69,7 @@ class Signature:
         if faults:
             raise BadArguments(_told(faults))
         try:
-            model = self.model.model_validate({name: self._unwrapped(name, value) for name, value in given.items()})
+            model = self._whole.model_validate({name: self._unwrapped(name, value) for name, value in given.items()})
         except ValidationError as error:
             raise BadArguments(_told([self._fault(cast(Mapping[str, Any], e)) for e in error.errors()])) from error
         values = model.model_dump_one_level()
@@ -84,10 +96,18 @@ class Signature:
         return str(BadRecipe(name, error["input"], allowed))
 
 
-def _also(hints: Mapping[str, Any]) -> dict[str, Any]:
+def _model(name: str, fields: Mapping[str, tuple[Any, Any]]) -> type[Arguments]:
+    """Types and defaults by argument. Fields are prefixed: an argument may be called like a method of the model."""
+    whole: dict[str, Any] = {
+        f"arg_{field}": (hint, Field(default=default, alias=field)) for field, (hint, default) in fields.items()
+    }
+    return create_model(f"{name}_arguments", __base__=Arguments, **whole)
+
+
+def _also(listed: Any) -> dict[str, Any]:
     """The arguments of a `**also: Unpack[...]`, with their types."""
-    (listed,) = get_args(hints[ALSO])
-    return get_type_hints(listed, include_extras=True)
+    (typed,) = get_args(listed)
+    return get_type_hints(typed, include_extras=True)
 
 
 def _listed(text: str, *, of_objects: bool) -> Any:
@@ -125,19 +145,11 @@ def compact(schema: Any, is_names: bool = False) -> Any:
 
 
 ALSO = "also"
-"""Marks an argument that the tool takes without spelling it out, as another tool does: those of its `**also`."""
+"""Names the arguments that a tool takes without spelling them out, as another tool does: `**also`."""
 UNTOLD = frozenset({"maxLength", "minLength", "maxItems"})
 """Limits that no sane call meets: enforced and told when they are broken, but not read by a model at every turn."""
 BEYOND = 1_000_000
 """A maximum above this tells nothing either."""
-
-
-def _spelt_out(schema: Schema) -> Schema:
-    """Without the arguments that another tool spells out, and without the ban on others: we refuse those ourselves,
-    in words."""
-    properties: Schema = schema["properties"]
-    kept = {name: part for name, part in properties.items() if ALSO not in part}
-    return {key: part for key, part in schema.items() if key != "additionalProperties"} | {"properties": kept}
 
 
 def brief(schema: Any, is_names: bool = False) -> Any:

@@ -53,7 +53,7 @@ def test_what_is_read_is_written_again(prompt: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
-        ({"nodes": [], "links": []}, r"editor's format; save it with 'Export \(API\)'"),
+        ({"nodes": [], "links": []}, "editor's format, and only a ComfyUI that runs"),
         ([], "A graph is an object of nodes"),
         ({}, "with at least one node"),
         (None, "A graph is an object of nodes"),
