@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -31,6 +32,12 @@ PAGE = 1000
 """Objects in one answer of a list, at most: S3's own limit, and that of deletes at once."""
 TRIES = 2
 """How often a transfer is made whose bytes arrive damaged or break off."""
+
+
+RACED = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists", "OperationAborted"})
+"""What servers say to the second of two who make a bucket at the same moment."""
+LOOKS = (0.1, 0.3, 1.0)
+"""Seconds between looks for a bucket that the first of the two is still making."""
 
 
 class Bucket:
@@ -176,8 +183,22 @@ class Bucket:
             try:
                 sdk.make_bucket(self.name)
             except S3Error as raced:
-                if raced.code != "BucketAlreadyOwnedByYou":  # another process was faster
+                if raced.code not in RACED:
                     raise
+                self._await_other(sdk)
+
+    def _await_other(self, sdk: Sdk) -> None:
+        """See the bucket that another process makes right now. Raises S3Error when it does not come, or is not ours."""
+        from minio.error import S3Error
+
+        for wait in (*LOOKS, None):
+            try:
+                sdk.page(self.name, "", 1, None)
+                return
+            except S3Error as error:
+                if wait is None or error.code != "NoSuchBucket":
+                    raise
+            time.sleep(wait)
 
     def _openness(self, sdk: Sdk) -> str | None:
         """A warning when everybody may read the bucket; a key that may not ask gives none."""

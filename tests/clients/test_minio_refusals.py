@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -52,6 +53,67 @@ def scripted(status: int, body: str, headers: dict[str, str] | None = None) -> G
         yield f"127.0.0.1:{http.server_address[1]}", heard
         http.shutdown()
         thread.join()
+
+
+LISTED = "<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
+
+
+@contextmanager
+def raced(looks: int) -> Generator[str]:
+    """A server whose bucket somebody else is making: it is there after so many looks, and cannot be made meanwhile."""
+    seen: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if "list-type" not in self.path:
+                self._say(404, refusal("NoSuchBucketPolicy"))
+            elif len(seen) < looks:
+                seen.append(self.path)
+                self._say(404, refusal("NoSuchBucket"))
+            else:
+                self._say(200, LISTED)
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            if self.path.rstrip("/").count("/") == 1:
+                self._say(409, refusal("BucketAlreadyExists"))
+            else:
+                self._say(200, "", etag=f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"')
+
+        def _say(self, status: int, body: str, **headers: str) -> None:
+            self.send_response_only(status)
+            for name, value in ({"content-type": "application/xml"} | headers).items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as http:
+        http.daemon_threads = True
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"127.0.0.1:{http.server_address[1]}"
+        http.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("looks", [1, 3])
+async def test_a_bucket_that_another_process_is_making_is_waited_for(looks: int) -> None:
+    with raced(looks) as endpoint:
+        async with MinIOClient(endpoint, ACCESS_KEY, SECRET_KEY, region="us-east-1") as client:
+            await client.put(KEY, b"1", "image/png")
+
+
+async def test_a_bucket_of_that_name_that_never_comes_is_told() -> None:
+    with raced(99) as endpoint:
+        async with MinIOClient(endpoint, ACCESS_KEY, SECRET_KEY, region="us-east-1") as client:
+            with pytest.raises(StorageError, match="no bucket"):
+                await client.put(KEY, b"1", "image/png")
 
 
 def refusal(code: str, extra: str = "") -> str:
