@@ -6,20 +6,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import ipaddress
 import json
 import os
 import re
-import socket
 import stat
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from clients._http import USER_AGENT, check_answer, service_errors
+from clients._addresses import REDIRECTED, Resolve, is_public, pinned, resolve
+from clients._http import check_answer, service_errors
 from utils import images
 from utils.sounds import sniff_sound
 from utils.video import sniff_video
@@ -29,9 +28,6 @@ from workflows.types import Media
 
 if TYPE_CHECKING:
     import httpx2
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Host name and port to the IP addresses that it stands for; raises OSError."""
 
 MAX_DOWNLOAD = 25_000_000
 DOWNLOAD_SECONDS = 20.0
@@ -55,14 +51,6 @@ TOLD: Mapping[SourceKind, str] = {"image": FORMS, "video": VIDEO_FORMS, "any": F
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: C: is a drive
 _DATA = re.compile(r"data:[^,;]*(?:;[^,;]*)*;base64,", re.IGNORECASE)
-_REDIRECTED = {301, 302, 303, 307, 308}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses that the system's resolver gives."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,19 +172,12 @@ class InputPictures:
     async def _fetch(self, client: httpx2.AsyncClient, url: httpx2.URL, wish: _Wish) -> bytes | httpx2.URL:
         """The body, or where the answer sends us."""
         address = await self._public_address(url, wish)
-        # Connected to the address that was checked, so that the name cannot change its meaning in between; the
-        # certificate is still checked for the name.
-        request = client.build_request(
-            "GET",
-            url.copy_with(host=address),
-            headers={"Host": url.netloc.decode("ascii"), "User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            extensions={"sni_hostname": url.raw_host.decode("ascii")},
-        )
+        request = pinned(client, url, address)
         with service_errors(url.host):
             response = await client.send(request, stream=True)
             try:
                 check_answer(response, url.host)
-                if response.status_code in _REDIRECTED and "location" in response.headers:
+                if response.status_code in REDIRECTED and "location" in response.headers:
                     return url.join(response.headers["location"])
                 return await _body(response, wish)
             finally:
@@ -211,7 +192,7 @@ class InputPictures:
             raise ServiceUnavailable(
                 f"The name {url.host} could not be resolved: {error.strerror or error}."
             ) from error
-        if not addresses or not all(_is_public(address) for address in addresses):
+        if not addresses or not all(is_public(address) for address in addresses):
             raise wish.refusal(f"{url.host} is not a public address; {wish.noun}s of this network are read from a path")
         return addresses[0]
 
@@ -256,19 +237,6 @@ def _json(content: bytes) -> str | None:
     except (ValueError, RecursionError):
         return None
     return "application/json"
-
-
-def _is_public(address: str) -> bool:
-    """Whether the address, and any IPv4 address hidden in it, is on the open internet."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    inner = [ip]
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner += [hidden for hidden in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if hidden is not None]
-        inner += [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)] if ip in _NAT64 else []
-    return all(each.is_global and not each.is_multicast and not each.is_reserved for each in inner)
 
 
 def _from_data_uri(reference: str, wish: _Wish) -> bytes:

@@ -140,7 +140,7 @@ class App:
         if (download := self._download(job_id)) is not None:
             assert self.catalog.downloads is not None
             return download_answer(await self.catalog.downloads.wait(download.id, seconds, listener))
-        if await self.refinery.known(job_id):
+        if not self.studio.runs(job_id) and await self.refinery.known(job_id):
             refinement = await self.refinery.wait(job_id, seconds, listener)
             return await self.refinery.answer(refinement)
         return await job_answer(self.gallery, await self.studio.wait(job_id, seconds, listener))

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.request import getproxies
 
-from clients._http import USER_AGENT, check_answer, service_errors
+from clients._addresses import REDIRECTED, Resolve, is_address, is_public, pinned, resolve
+from clients._http import check_answer, service_errors
 from workflows.errors import ServiceFailed, ServiceTimedOut, ServiceUnavailable
 
 if TYPE_CHECKING:
     import httpx2
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Host name and port to the IP addresses that it stands for; raises OSError."""
-
 SECONDS = 120.0
 REDIRECTS = 3
-_REDIRECTED = frozenset({301, 302, 303, 307, 308})
-
-
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses that the system's resolver gives."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class Downloads:
@@ -67,18 +55,12 @@ class Downloads:
     async def _asked(self, client: httpx2.AsyncClient, url: httpx2.URL, most: int, proxied: bool) -> bytes | httpx2.URL:
         """The body, or where the answer sends us."""
         address = await self._address(url, proxied)
-        # Connected to the address that was checked, so that the name cannot change its meaning in between.
-        request = client.build_request(
-            "GET",
-            url.copy_with(host=address),
-            headers={"Host": url.netloc.decode("ascii"), "User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            extensions={"sni_hostname": url.raw_host.decode("ascii")},
-        )
+        request = pinned(client, url, address)
         with service_errors(url.host):
             response = await client.send(request, stream=True)
             try:
                 check_answer(response, url.host)
-                if response.status_code in _REDIRECTED and "location" in response.headers:
+                if response.status_code in REDIRECTED and "location" in response.headers:
                     return url.join(response.headers["location"])
                 return await _body(response, url.host, most)
             finally:
@@ -91,29 +73,14 @@ class Downloads:
             )
         host = url.raw_host.decode("ascii").strip("[]")
         try:
-            addresses = [host] if _is_address(host) or proxied else await self._resolve(host, url.port or 443)
+            addresses = [host] if is_address(host) or proxied else await self._resolve(host, url.port or 443)
         except OSError as error:
             raise ServiceUnavailable(
                 f"The name {url.host} could not be resolved: {error.strerror or error}."
             ) from error
-        if not addresses or not all(_is_public(address) for address in addresses if _is_address(address)):
+        if not addresses or not all(is_public(address) for address in addresses if is_address(address)):
             raise ServiceFailed(f"FAL named a file at {url.host}, which is no public address; it is not fetched.")
         return addresses[0]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
-
-
-def _is_public(address: str) -> bool:
-    """Whether the address, and any IPv4 address hidden in it, is on the open internet."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    hidden = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None) or found
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in (found, hidden))
 
 
 async def _body(response: httpx2.Response, host: str, most: int) -> bytes:

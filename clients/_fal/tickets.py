@@ -6,13 +6,12 @@ Blocking; a file that cannot be read is as none.
 from __future__ import annotations
 
 import json
-import os
 import re
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from utils.small_files import forget_old, write_whole
 from workflows.errors import StorageError
 
 DAYS = 7.0
@@ -39,15 +38,9 @@ class Tickets:
     def keep(self, ticket: str, sent: Sent) -> None:
         """Whole on disk when this returns. Raises StorageError."""
         path = self._path(ticket)
-        draft = path.with_suffix(f".{os.getpid()}.part")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._forget_old()
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(asdict(sent), file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
+            forget_old(self.folder, self.days)
+            write_whole(path, json.dumps(asdict(sent)).encode())
         except OSError as error:
             raise StorageError(f"The request at FAL could not be written down in {path}: {error.strerror}.") from error
 
@@ -64,10 +57,3 @@ class Tickets:
         if _NAME.fullmatch(ticket) is None:
             raise StorageError(f"A render cannot be called {ticket[:80]!r}.")
         return self.folder / f"{ticket}.json"
-
-    def _forget_old(self) -> None:
-        limit = time.time() - self.days * 86_400
-        for path in self.folder.glob("*.*"):
-            with suppress(OSError):
-                if path.stat().st_mtime < limit:
-                    path.unlink()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from utils.small_files import forget_old, write_whole
 from workflows.errors import StorageError
 
 DAYS = 7.0
@@ -25,15 +24,9 @@ class Kept:
     def keep(self, ticket: str, asked: str, picture: bytes) -> None:
         """Whole on disk when this returns. Raises StorageError."""
         path = self._path(ticket, asked)
-        draft = path.with_suffix(f".{os.getpid()}.part")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._forget_old()
-            with draft.open("wb") as file:
-                file.write(picture)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
+            forget_old(self.folder, self.days)
+            write_whole(path, picture)
         except OSError as error:
             raise StorageError(f"What Gemini drew could not be kept in {path}: {error.strerror}.") from error
 
@@ -46,10 +39,3 @@ class Kept:
         if _NAME.fullmatch(ticket) is None:
             raise StorageError(f"A render cannot be called {ticket[:80]!r}.")
         return self.folder / f"{ticket}.{asked[:16]}.png"
-
-    def _forget_old(self) -> None:
-        limit = time.time() - self.days * 86_400
-        for path in self.folder.glob("*.*"):
-            with suppress(OSError):
-                if path.stat().st_mtime < limit:
-                    path.unlink()

@@ -19,7 +19,6 @@ _ORDER = {"newest": "i.seq DESC", "oldest": "i.seq", "best": "i.best DESC, i.seq
 _AFTER = {"newest": "i.seq < :seq", "oldest": "i.seq > :seq", "best": "(i.best, i.seq) < (:best, :seq)"}
 _WORDS = "i.seq IN (SELECT seq FROM items_words WHERE words @@ CAST(:match AS tsquery))"
 _MATCH = "items_fts MATCH :match"
-_AMONG = f"i.seq IN (SELECT rowid FROM items_fts WHERE {_MATCH})"
 _SPAN = "i.seq BETWEEN :low AND :high"
 
 

@@ -21,7 +21,6 @@ from clients.logs import log_file
 from workflows.app import App
 from workflows.errors import BadRecipe
 from workflows.spending import Budget
-from workflows.types import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -141,20 +140,15 @@ async def _batch(
 ) -> int:
     from workflows.refinery.batch import Batch
     from workflows.refinery.briefs import read_briefs
-    from workflows.refinery.folder import Folder
 
     briefs = await asyncio.to_thread(read_briefs, prompts)
-    name = run_id or app.run_id
-    if resume:
-        name = name or str((await asyncio.to_thread(Folder(output, app.gallery).run)).get("run_id", ""))
-    else:
-        name = name or f"{datetime.now():%Y%m%d-%H%M%S}-{new_id()[:4]}"
+    named = run_id or app.run_id
     with _shown(len(briefs), quiet) as show:
-        run = Batch(refinery=app.refinery, output=output, run_id=name, budget=budget, report=show, **given)
-        log = log_file(Path(app.places["home"]) / "logs", name or output.name, app.log_level)
+        run = Batch(refinery=app.refinery, output=output, run_id=named, budget=budget, report=show, **given)
         stack = ExitStack()
         try:
             run.check(briefs)
+            log = log_file(Path(app.places["home"]) / "logs", await run.named(resume=resume), app.log_level)
             await asyncio.to_thread(stack.enter_context, log)
             await app.forget_errors()
             ended = await run.run(briefs, resume=resume)

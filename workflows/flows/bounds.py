@@ -46,7 +46,6 @@ COUNTS: Mapping[str, int] = {
     "height": MOST_EDGE,
 }
 """The most that these inputs may hold, whatever the server's own limit is: they decide memory and time."""
-_Table = Mapping[str, Any]
 
 
 def document(text: str, name: str | None = None) -> object:

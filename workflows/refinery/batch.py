@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -56,7 +57,7 @@ class Batch:
     iterations: int = 3
     evaluator: str = "auto"
     run_id: str = ""
-    """"" makes a new one; on resume it is found in the folder."""
+    """"" names it by its time; on resume it is found in the folder."""
     budget: Budget | None = None
     report: Callable[[Step], None] = lambda step: None
     """Called on the event loop."""
@@ -74,7 +75,7 @@ class Batch:
         self.check(briefs)
         folder = Folder(self.output, self.refinery.gallery)
         await asyncio.to_thread(folder.open)
-        await self._name(folder, resume)
+        await self.named(resume=resume)
         before = {one.brief.id: one for one in await self.refinery.refinements.of_run(self.run_id)}
         if before and not resume:
             raise BadRecipe("run_id", self.run_id, "there is a run of that name; go on with it by --resume")
@@ -103,14 +104,15 @@ class Batch:
             raise BadRecipe("run_id", self.run_id, "letters, digits, dots, dashes and underscores, at most 100")
         self.refinery.evaluating.check(self.evaluator)
 
-    async def _name(self, folder: Folder, resume: bool) -> None:
-        """Find out which run it is, or name a new one."""
+    async def named(self, *, resume: bool) -> str:
+        """Which run it is, by the folder where it goes on with one; a new one is named. Raises BadRecipe."""
+        folder = Folder(self.output, self.refinery.gallery)
         found = str((await asyncio.to_thread(folder.run)).get("run_id", ""))
         if not resume:
             if found:
                 step = f"it holds the run {found}; go on with that by --resume, or choose another folder"
                 raise BadRecipe("output_dir", str(self.output), step)
-            self.run_id = self.run_id or new_id()
+            self.run_id = self.run_id or f"{datetime.now():%Y%m%d-%H%M%S}-{new_id()[:4]}"
         elif found and self.run_id not in {"", found}:
             raise BadRecipe("run_id", self.run_id, f"the folder holds the run {found}; choose its own folder")
         elif not found and not self.run_id:
@@ -118,6 +120,7 @@ class Batch:
             raise BadRecipe("output_dir", str(self.output), step)
         else:
             self.run_id = found or self.run_id
+        return self.run_id
 
     def _told(self) -> dict[str, Any]:
         return {"run_id": self.run_id, "begun": now().isoformat(), **self._asked()}

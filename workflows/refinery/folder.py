@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from utils.images import sha256
-from utils.small_files import read_small
+from utils.small_files import PART, read_small, write_whole
 from workflows.errors import BadRecipe, NotFound, StorageError
 from workflows.gallery import Gallery
 from workflows.gallery.finding import has_picture
@@ -22,7 +21,6 @@ from workflows.types import Item, Refinement, Round
 RUN, SUMMARY, SHEET, RESULTS = "run.json", "summary.json", "contact_sheet.png", "results"
 MOST_BYTES = 16 << 20
 """Of a file of ours that is read again."""
-PART = ".part"
 
 
 class Folder:
@@ -133,13 +131,7 @@ class Folder:
         try:
             if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
                 return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f".{path.name}{PART}")
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            write_whole(path, content)
         except OSError as error:
             step = "free the disk or mend the folder, then go on with --resume"
             raise StorageError(f"{path} cannot be written ({error.strerror}): {step}.") from error
